@@ -1,0 +1,7 @@
+"""How a message is carried: publish, subscribe, ask, reply, broadcast, listen."""
+
+from __future__ import annotations
+
+from bus.protocol import Bus, DeadLetter, Handler, Subscription
+
+__all__ = ["Bus", "DeadLetter", "Handler", "Subscription"]

@@ -1,0 +1,111 @@
+"""A plan: a compiled workflow, immutable, that everybody reads the same way.
+
+The save validator, the gate, simulate and the engine all use this one form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from plans.expressions import Expression, Template
+from plans.schemas import Schema
+
+from contracts import JsonObject
+from contracts.definitions import (
+    Described,
+    Risk,
+    Tool,
+    Workflow,
+    WorkflowNode,
+)
+
+EdgeEnd = Literal["done", "error", "refused"]
+"""Which end of a node an edge leaves."""
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogEntry:
+    """A definition as the catalog holds it."""
+
+    digest: str
+    body: Described
+
+
+Catalog = Mapping[str, CatalogEntry]
+"""``kind:name`` of everything a workflow may refer to, with its version."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanEdge:
+    """A way from one node to another.
+
+    Edges of a branch carry the case's condition; its default is ``otherwise``.
+    """
+
+    source: str
+    target: str
+    end: EdgeEnd = "done"
+    when: Expression | None = None
+    otherwise: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PlanNode:
+    """A node with everything compiled that it needs to run."""
+
+    position: int
+    """Its place in topological order, from 0."""
+
+    definition: WorkflowNode
+    incoming: tuple[PlanEdge, ...]
+    outgoing: tuple[PlanEdge, ...]
+    template: Template | None = None
+    """The rendered part: a tool's input, a transform's or an end's output."""
+
+    expressions: Mapping[str, Expression] = field(default_factory=dict)
+    """Other compiled expressions by field name (``seconds``, ``until``)."""
+
+    input_schema: Schema | None = None
+    output_schema: Schema | None = None
+    tool: Tool | None = None
+
+    @property
+    def id(self) -> str:
+        """The node's id."""
+        return self.definition.id
+
+    @property
+    def type(self) -> str:
+        """The node's type."""
+        return self.definition.type
+
+    @property
+    def needs_own_decision(self) -> bool:
+        """Whether the call is judged by itself, with its real arguments."""
+        asks = getattr(self.definition, "approval", None) is not None
+        risky = self.tool is not None and self.tool.needs_own_decision
+        return self.type == "approval" or asks or risky
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A whole workflow, ready to be judged and to run."""
+
+    workflow: Workflow
+    digest: str
+    """The digest of the workflow's definition."""
+
+    pins: Mapping[str, str]
+    """``kind:name`` → digest of the workflow and of everything it uses."""
+
+    nodes: Mapping[str, PlanNode]
+    """By id, in topological order; the first is the start node."""
+
+    start: str
+    risk: Risk
+    """The highest risk that the run's own verdict covers."""
+
+    facts: JsonObject
+    """What rules and approvers see: risk, tools, effects, node counts."""
