@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from contracts.characters import identifier
 from contracts.clock import Timestamp
 from contracts.ids import Id
 from contracts.message import JsonObject, Message
 from contracts.permissions import Role
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Name = Annotated[
+    str, StringConstraints(min_length=1, max_length=200), AfterValidator(identifier)
+]
 Text = Annotated[str, StringConstraints(max_length=20_000)]
 Comment = Annotated[str, StringConstraints(max_length=2_000)]
 Count = Annotated[int, Field(ge=1, le=10_000)]

@@ -17,8 +17,9 @@ import rfc8785
 
 from contracts.errors import InvalidInput
 
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')
 _FLOAT_OR_HUGE = re.compile(r"[.]|e[+-]|\d{16}|NaN|Infinity")
+_QUICK = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def canonical(value: Any) -> bytes:
@@ -31,14 +32,12 @@ def canonical(value: Any) -> bytes:
 
 
 def _canonical_without_floats(value: Any) -> bytes | None:
-    """The same bytes, six times faster, or None where the two encoders may differ.
+    """The same bytes, far faster, or None where the two encoders may differ.
 
     They differ in floats, in huge integers and beyond the basic plane of Unicode.
     """
     try:
-        text = json.dumps(
-            value, sort_keys=True, separators=(",", ":"), ensure_ascii=False
-        )
+        text = _QUICK.encode(value)
     except (TypeError, ValueError, RecursionError):
         return None
     if not text.isascii() and max(text) >= "\ud800":
@@ -50,9 +49,13 @@ def _canonical_by_the_book(value: Any) -> bytes:
     try:
         return rfc8785.dumps(value)
     except rfc8785.IntegerDomainError as error:
-        raise InvalidInput(str(error), code="number_out_of_range") from error
-    except (rfc8785.CanonicalizationError, UnicodeError, TypeError) as error:
-        raise InvalidInput(f"not canonical JSON: {error}") from error
+        raise InvalidInput(code="number_out_of_range") from error
+    except rfc8785.FloatDomainError as error:
+        raise InvalidInput(code="number_invalid") from error
+    except RecursionError as error:
+        raise InvalidInput(code="json_too_deep") from error
+    except (rfc8785.CanonicalizationError, ValueError, TypeError) as error:
+        raise InvalidInput("This is no plain JSON value.") from error
 
 
 def digest(value: Any) -> str:

@@ -8,7 +8,7 @@ into ``docs/errors.md``.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 
 class Code(NamedTuple):
@@ -24,6 +24,7 @@ CODES: dict[str, Code] = {
     "json_trailing_data": Code(400, "The body holds something after its JSON value."),
     "json_not_utf8": Code(400, "The body is not UTF-8."),
     "json_duplicate_key": Code(400, "The body names a key twice."),
+    "json_too_deep": Code(400, "The body is nested deeper than the limit."),
     "yaml_invalid": Code(422, "The body is not valid YAML."),
     "yaml_alias_not_allowed": Code(422, "YAML anchors and aliases are not allowed."),
     "yaml_merge_not_allowed": Code(422, "YAML merge keys are not allowed."),
@@ -91,6 +92,7 @@ CODES: dict[str, Code] = {
     "forbidden_character": Code(422, "A name holds a character names may not."),
     "invalid_url": Code(422, "A URL is not valid."),
     "scheme_not_allowed": Code(422, "Only http and https URLs are allowed."),
+    "workflow_not_an_object": Code(422, "A definition is an object."),
     "graph_no_entry": Code(422, "The graph has no start node."),
     "graph_many_entries": Code(422, "The graph has more than one start node."),
     "graph_no_end": Code(422, "The graph has no end node."),
@@ -150,6 +152,10 @@ CODES: dict[str, Code] = {
     "redis_unavailable": Code(503, "Redis does not answer."),
     "mongo_unavailable": Code(503, "MongoDB does not answer."),
     "store_unavailable": Code(503, "The store does not answer."),
+    "store_busy": Code(503, "The store is busy."),
+    "store_in_use": Code(503, "Another process uses the store."),
+    "store_too_new": Code(503, "The store is of a newer schema."),
+    "store_unusable": Code(503, "The store cannot be opened."),
     "bus_backlog": Code(503, "The bus is full."),
     "model_not_configured": Code(503, "No model is configured."),
     "model_unavailable": Code(503, "The model does not answer."),
@@ -275,3 +281,58 @@ class ConfigurationError(PermanentError):
     """The configuration cannot be used; the process exits with 78."""
 
     code = "policy_invalid"
+
+
+class NotSent(TemporaryError):
+    """Not one byte of the request was sent; it may be made again."""
+
+    code = "tool_unreachable"
+    sent = False
+
+
+class SentNoAnswer(TemporaryError):
+    """The request was or may have been sent, and no whole answer came.
+
+    ``details["status"]`` is there if the answer began.
+    """
+
+    code = "outcome_unknown"
+    sent = True
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        reason: Literal["timeout", "reset", "canceled"],
+        details: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message, details=details)
+        self.reason = reason
+
+
+class CallRefused(PermanentError):
+    """The guard does not make this call.
+
+    ``sent`` is true only if an earlier hop of the same call was sent.
+    """
+
+    code = "address_not_allowed"
+    sent = False
+
+
+class AnswerUnusable(PermanentError):
+    """The request was answered, and the answer cannot be used.
+
+    ``answered`` is its HTTP status, None if not even that could be read.
+    """
+
+    code = "upstream_invalid"
+    sent = True
+
+    def __init__(
+        self, message: str = "", *, code: str = "", status: int | None = None
+    ) -> None:
+        super().__init__(
+            message, code=code, details={} if status is None else {"status": status}
+        )
+        self.answered = status

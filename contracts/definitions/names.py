@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
+from pydantic_core import PydanticCustomError
 
+from contracts.characters import title
 from contracts.message import Message
 
+SCHEMA_VERSION = 1
+"""The newest form of definitions that is known here."""
+
 DefinitionName = Annotated[
-    str, StringConstraints(pattern=r"^[\w][\w .:/-]*$", min_length=1, max_length=100)
+    str, StringConstraints(min_length=1, max_length=100), AfterValidator(title)
 ]
 """Letters, digits, ``_ . : / -`` and inner blanks; NFC; at most 100 characters."""
 
@@ -20,9 +25,23 @@ CelText = Annotated[str, StringConstraints(min_length=1, max_length=10_240)]
 """A CEL expression."""
 
 
+def _known_version(version: int) -> int:
+    if version > SCHEMA_VERSION:
+        raise PydanticCustomError(
+            "definition_too_new",
+            "The definition is of schema version {version}; {known} is known here",
+            {"version": version, "known": SCHEMA_VERSION},
+        )
+
+    return version
+
+
+SchemaVersion = Annotated[int, Field(ge=1), AfterValidator(_known_version)]
+
+
 class Described(Message):
     """A definition with a name and a sentence about it."""
 
     name: DefinitionName
     description: Annotated[str, StringConstraints(max_length=4_000)] = ""
-    schema_version: int = 1
+    schema_version: SchemaVersion = SCHEMA_VERSION

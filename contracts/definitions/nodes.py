@@ -115,7 +115,7 @@ class Wait(Node):
     """Waits for a duration, a time, or a named signal."""
 
     type: Literal["wait"]
-    seconds: float | CelText | None = None
+    seconds: Annotated[float, Field(gt=0, le=31_536_000)] | CelText | None = None
     until: CelText | None = None
     signal: Annotated[str, StringConstraints(min_length=1, max_length=100)] | None = (
         None

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
 from contracts.definitions.names import DefinitionName, Described
+from contracts.definitions.urls import HttpUrl
 from contracts.message import JsonObject, Message
 
 EffectClass = Literal["none", "idempotent", "non_idempotent"]
@@ -30,7 +31,7 @@ class HttpCallSpec(Message):
     """
 
     method: HttpMethod = "POST"
-    url: Annotated[str, StringConstraints(min_length=8, max_length=2_048)]
+    url: HttpUrl
     headers: dict[str, str] = Field(default_factory=dict)
     query: dict[str, Any] = Field(default_factory=dict)
     body: Any = None

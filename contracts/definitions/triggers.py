@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
+from contracts.definitions.slugs import Slug
 from contracts.message import JsonObject, Message
 
 
@@ -30,7 +31,7 @@ class Parameter(Message):
 class HttpTrigger(Message):
     """An endpoint below ``/api/ex/``."""
 
-    slug: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+    slug: Slug
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "POST"
     path: str = ""
     mode: Literal["sync", "async"] = "sync"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
@@ -44,6 +44,6 @@ class Workflow(Described):
     kind: Literal["workflow"] = "workflow"
     serial: bool = False
     on_failure: OnFailure | None = None
-    nodes: Annotated[tuple[WorkflowNode, ...], Field(max_length=500)]
-    edges: Annotated[tuple[Edge, ...], Field(max_length=2_000)] = ()
+    nodes: tuple[WorkflowNode, ...]
+    edges: tuple[Edge, ...] = ()
     metadata: JsonObject = Field(default_factory=dict)
