@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bus.opening import open_bus
 from bus.protocol import Bus, DeadLetter, Handler, Subscription
 
-__all__ = ["Bus", "DeadLetter", "Handler", "Subscription"]
+__all__ = ["Bus", "DeadLetter", "Handler", "Subscription", "open_bus"]

@@ -46,7 +46,7 @@ class Bus(Protocol):
     Guarantees:
 
     - *Delivery*: each message of a kind reaches each group subscribed to the kind at
-      least once. A message published to a group before its first subscriber waits.
+      least once. A message published before the first subscriber of its kind waits.
     - *Order*: none. Order belongs to the aggregates in the store.
     - *Retries*: a handler that raises TemporaryError is tried again with growing
       delays, 5 times in all; then, or at once after PermanentError or any other

@@ -1,0 +1,1 @@
+"""Measures: each prints one JSON line; ``scripts/bench`` runs them all."""
