@@ -1,0 +1,1 @@
+"""What each route does, one module a family of routes."""

@@ -1,0 +1,98 @@
+"""Every route with the permission it needs: data, so that nothing is forgotten.
+
+A mutating route needs only ``read`` here: its decision is judged by the gate with
+the action's own permission.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from aiohttp import web
+
+from contracts.permissions import Permission
+from gateways.http.call import Door, Handler
+from gateways.http.handlers import approvals, decisions, keys, runs, system
+from gateways.http.handlers.definitions import DefinitionRoutes
+
+PublicHandler = Callable[[Door], Awaitable[web.Response]]
+"""Answers without knowing who asks."""
+
+
+class Route(NamedTuple):
+    """A method and path below ``/api/v1``, who answers, and who may ask."""
+
+    method: str
+    path: str
+    handler: Handler
+    permission: Permission | None = "read"
+    """None: whoever holds a good key; the gate judges the action."""
+
+
+def _of_definitions(path: str, routes: DefinitionRoutes) -> tuple[Route, ...]:
+    one = f"{path}/{{name}}"
+    return (
+        Route("GET", path, routes.listing),
+        Route("POST", path, routes.create, None),
+        Route("GET", one, routes.one),
+        Route("PUT", one, routes.replace, None),
+        Route("PATCH", one, routes.change, None),
+        Route("DELETE", one, routes.delete, None),
+        Route("GET", f"{one}/versions", routes.versions),
+    )
+
+
+def _of_runs(path: str) -> tuple[Route, ...]:
+    one = f"{path}/{{id}}"
+    return (
+        Route("GET", path, runs.listing),
+        Route("POST", path, runs.start, None),
+        Route("GET", one, runs.one),
+        Route("GET", f"{one}/output", runs.output),
+        Route("GET", f"{one}/events", runs.events),
+        Route("GET", f"{one}/events/{{event_id}}", runs.event),
+        Route("GET", f"{one}/trace", runs.trace),
+        Route("POST", f"{one}/resume", runs.resume, None),
+        Route("POST", f"{one}/approve", runs.approve, None),
+        Route("POST", f"{one}/cancel", runs.cancel, None),
+        Route("POST", f"{one}/retry", runs.retry, None),
+        Route("POST", f"{one}/signal", runs.signal, None),
+    )
+
+
+ROUTES: tuple[Route, ...] = (
+    Route("GET", "/version", system.version),
+    Route("GET", "/system/limits", system.limits),
+    Route("GET", "/system/worker", system.worker),
+    Route("GET", "/system/bus", system.bus),
+    Route("GET", "/decisions", decisions.listing),
+    Route("POST", "/decisions", decisions.submit, None),
+    Route("GET", "/decisions/{id}", decisions.one),
+    Route("POST", "/decisions/{id}/explain", decisions.explain),
+    Route("GET", "/approvals", approvals.listing),
+    Route("GET", "/approvals/{id}", approvals.one),
+    Route("POST", "/approvals/{id}/grant", approvals.grant, None),
+    Route("POST", "/approvals/{id}/refuse", approvals.refuse, None),
+    *_of_definitions("/tools", DefinitionRoutes("tool")),
+    *_of_definitions("/workflows", DefinitionRoutes("workflow")),
+    *_of_runs("/runs"),
+    *_of_runs("/workflow-runs"),
+    Route("GET", "/keys", keys.listing, "key.manage"),
+    Route("POST", "/keys", keys.create, None),
+    Route("DELETE", "/keys/{id}", keys.revoke, None),
+    Route("GET", "/freeze", keys.frozen),
+    Route("PUT", "/freeze", keys.freeze, None),
+    Route("DELETE", "/freeze", keys.thaw, None),
+    Route("GET", "/ledger", system.ledger),
+)
+"""Everything below ``/api/v1`` and, without a version, below ``/api``."""
+
+PUBLIC: dict[str, PublicHandler] = {
+    "/healthz": system.healthz,
+    "/readyz": system.readyz,
+    "/metrics": system.metrics,
+    "/api/v1/healthz": system.healthz,
+    "/api/healthz": system.healthz,
+}
+"""The routes that need no key."""

@@ -1,0 +1,108 @@
+"""Waiting for a run, with a deadline: the hot channel is a hint, the store is true."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Self
+
+import anyio
+
+from bus import Bus
+from contracts import (
+    ENDED,
+    BusUnavailable,
+    Envelope,
+    NotFound,
+    RunRow,
+    RunState,
+)
+from contracts.envelope import RunEnded, RunEventSaid
+from gateways.http.call import Call
+from plans import resume_fold
+
+_LOOK_AGAIN_S = 1.0
+_PAGE = 500
+_PAUSED_FOR_A_PERSON = frozenset(
+    {"approval", "gate", "error", "needs_attention", "budget", "frozen"}
+)
+
+
+async def current(call: Call, row: RunRow) -> RunState:
+    """The state of a run as of now: its projection and the events after it."""
+    state = row.state
+    while state.status not in ENDED:
+        tail = await call.door.store.runs.events(
+            row.tenant, row.id, after=state.seq, limit=_PAGE
+        )
+        if not tail:
+            break
+
+        state = resume_fold(state, tail)
+
+    return state
+
+
+async def get_run(call: Call, run_id: str) -> RunRow:
+    """The row of a run of the caller's tenant. Raises NotFound."""
+    row = await call.door.store.runs.get(call.tenant, run_id)
+    if row is None:
+        raise NotFound(f"There is no run {run_id}.")
+
+    return row
+
+
+class RunWatch:
+    """Listens to a run from before it begins, so that its end is not missed."""
+
+    def __init__(self, bus: Bus, run_id: str) -> None:
+        self._listening = bus.listen(f"run:{run_id}")
+        self._heard: AsyncIterator[Envelope] | None = None
+        self.run_id = run_id
+
+    async def __aenter__(self) -> Self:
+        """The watch begins."""
+        self._heard = await self._listening.__aenter__()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        """The watch ends."""
+        await self._listening.__aexit__(None, None, None)
+
+    async def settled(self, call: Call, run_id: str, timeout_s: float) -> RunRow:
+        """The row once the run ended or waits for a person, or when time is over."""
+        deadline = call.door.clock.monotonic() + timeout_s
+        while True:
+            left = deadline - call.door.clock.monotonic()
+            if run_id == self.run_id and left > 0:
+                await self._hear(min(left, _LOOK_AGAIN_S))
+            elif left > 0:
+                await call.door.clock.sleep(min(left, 0.1))
+
+            row = await get_run(call, run_id)
+            if _is_settled(row) or left <= 0:
+                return row
+
+    async def _hear(self, seconds: float) -> None:
+        """Return at news that may settle the run, at the latest after so long."""
+        with anyio.move_on_after(seconds):
+            try:
+                while self._heard is not None:
+                    if _is_news(await anext(self._heard)):
+                        return
+            except BusUnavailable:
+                # more events than the buffer holds: the store is read instead
+                await anyio.sleep(seconds)
+
+
+def _is_settled(row: RunRow) -> bool:
+    return row.state.status in ENDED or (
+        row.state.status == "paused" and row.state.paused_reason in _PAUSED_FOR_A_PERSON
+    )
+
+
+def _is_news(envelope: Envelope) -> bool:
+    if isinstance(envelope.body, RunEnded):
+        return True
+
+    said = envelope.body
+    return isinstance(said, RunEventSaid) and said.event.type == "run_paused"
