@@ -1,0 +1,131 @@
+"""``doctor``: looks at everything the service needs and says what to do."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from rich.text import Text
+
+from contracts import SluicegateError, TemporaryError, moment
+from sluicegate.cli.options import Config, Json, Key, Url, client, config_path
+from sluicegate.cli.screen import CONFIGURATION, DONE, FAILED, emit, screen
+from sluicegate.config import Settings, load_policy, load_settings
+
+_LEAST_FREE = 512 * 1024 * 1024
+_SAFE_SQLITE = (3, 51, 3)
+_MOST_SKEW_S = 2.0
+
+
+class Finding(NamedTuple):
+    """One thing that was looked at."""
+
+    what: str
+    level: str
+    """``ok``, ``note`` or ``bad``."""
+
+    said: str
+
+
+def doctor(
+    config: Config = None, url: Url = "", key: Key = "", as_json: Json = False
+) -> None:
+    """Check configuration, policy, data directory, disk, SQLite, clock, service."""
+    findings = list(_look(config_path(config), url, key))
+    if as_json:
+        emit([finding._asdict() for finding in findings])
+    else:
+        _show(findings)
+
+    bad = [finding.what for finding in findings if finding.level == "bad"]
+    ended = CONFIGURATION if "configuration" in bad else FAILED
+    raise SystemExit(ended if bad else DONE)
+
+
+def _look(path: Path, url: str, key: str) -> Iterator[Finding]:
+    yield Finding("python", "ok", sys.version.split()[0])
+    try:
+        settings = load_settings(path)
+        policy = load_policy(settings)
+    except SluicegateError as error:
+        yield Finding("configuration", "bad", error.message)
+        return
+
+    yield Finding("configuration", "ok", str(path.resolve()))
+    told = f"{len(policy.rules)} rules, mode {policy.mode}, default {policy.default}"
+    yield Finding("policy", "note" if policy.mode != "enforce" else "ok", told)
+    for look in (_data_dir, _disk, _sqlite):
+        yield look(settings)
+
+    yield from _service(settings, url, key)
+
+
+def _data_dir(settings: Settings) -> Finding:
+    path = settings.data_dir
+    if not path.exists():
+        return Finding("data", "note", f"{path} is made at the first start")
+
+    loose = path.stat().st_mode & 0o077
+    advice = f"{path} can be read by others: chmod 700 {path}"
+    return Finding("data", "bad" if loose else "ok", advice if loose else str(path))
+
+
+def _disk(settings: Settings) -> Finding:
+    path = next(p for p in (settings.data_dir, Path.cwd()) if p.exists())
+    free = shutil.disk_usage(path).free
+    level = "ok" if free > _LEAST_FREE else "bad"
+    return Finding("disk", level, f"{free // 2**20:,} MiB free")
+
+
+def _sqlite(_: Settings) -> Finding:
+    version = sqlite3.sqlite_version
+    if sqlite3.sqlite_version_info >= _SAFE_SQLITE:
+        return Finding("sqlite", "ok", version)
+
+    said = (
+        f"{version}: fine here, because one process and one connection write; "
+        "do not open the file with other writers"
+    )
+    return Finding("sqlite", "note", said)
+
+
+def _service(settings: Settings, url: str, key: str) -> Iterator[Finding]:
+    service = client(url, key)
+    try:
+        ready = service.call("GET", "/readyz", timeout_s=5)
+        yield Finding("service", _level(ready.status == 200), f"{service.url}")
+        for name, state in ready.body["dependencies"].items():
+            yield Finding(name, _level(state == "ok"), state)
+
+        who = service.call("GET", "/api/v1/version", timeout_s=5)
+        said = "accepted" if who.status == 200 else "refused: set SLUICEGATE_KEY"
+        yield Finding("key", _level(who.status == 200), said)
+        yield from _workers(service.call)
+    except TemporaryError as error:
+        yield Finding("service", "note", f"{error.message}; start it: sluicegate serve")
+
+
+def _workers(call: Callable[..., object]) -> Iterator[Finding]:
+    answer = call("GET", "/api/v1/system/worker")
+    workers = getattr(answer, "body", {}).get("workers", [])
+    yield Finding("workers", _level(bool(workers)), f"{len(workers)} alive")
+    for worker in workers:
+        skew = abs(moment(worker["seen_at"]).timestamp() - time.time())
+        if skew > 30 + _MOST_SKEW_S:
+            yield Finding("clock", "bad", f"a worker's clock is {skew:.0f} s off")
+
+
+def _level(good: bool) -> str:
+    return "ok" if good else "bad"
+
+
+def _show(findings: list[Finding]) -> None:
+    marks = {"ok": ("✓", "green"), "note": ("•", "yellow"), "bad": ("✗", "red")}
+    for finding in findings:
+        mark = Text(*marks[finding.level])
+        screen.print(mark, Text(f"{finding.what:<14}"), Text(finding.said))

@@ -1,0 +1,236 @@
+"""``trace``: who said what to whom, how long it took, which verdict, what effect."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Annotated
+
+import typer
+from rich.text import Text
+from rich.tree import Tree
+
+from contracts import InvalidInput, JsonObject, seconds_between
+from sluicegate.cli.options import Json, Key, Url, client, data_dir
+from sluicegate.cli.screen import coloured, emit, screen
+from sluicegate.client import Client, refused
+
+_MOST = 1_000
+_DIM = "bright_black"
+_TELLING = frozenset(
+    {
+        "tool_call",
+        "tool_result",
+        "tool_error",
+        "tool_unknown",
+        "approval_requested",
+        "approval_granted",
+        "approval_refused",
+        "approval_expired",
+        "node_complete",
+        "node_error",
+        "node_retry",
+        "run_paused",
+        "run_resumed",
+        "run_cancel_requested",
+        "workflow_complete",
+        "workflow_error",
+        "run_canceled",
+    }
+)
+"""The events a trace shows; ``events RUN`` shows all."""
+
+
+def trace(
+    trace_id: Annotated[
+        str, typer.Argument(metavar="ID", help="dec_…, run_… or msg_…")
+    ],
+    messages: Annotated[
+        bool, typer.Option("--messages", help="Also every message, from the log file.")
+    ] = True,
+    url: Url = "",
+    key: Key = "",
+    as_json: Json = False,
+) -> None:
+    """Draw everything that one message led to."""
+    service = client(url, key)
+    correlation = _correlation(service, trace_id)
+    if as_json:
+        emit(_gathered(service, correlation, messages=messages))
+    else:
+        draw(service, correlation, messages=messages)
+
+
+def draw(service: Client, correlation: str, *, messages: bool) -> None:
+    """Draw the decisions and runs of a chain, and the messages if wanted."""
+    found = _gathered(service, correlation, messages=messages)
+    runs = {run["id"]: run for run in found["runs"]}
+    screen.print(_tree(correlation, found["decisions"], runs))
+    if found["messages"]:
+        screen.print(_said(found["messages"]))
+
+
+def _gathered(service: Client, correlation: str, *, messages: bool) -> JsonObject:
+    query = {"correlation_id": correlation}
+    decisions = sorted(
+        service.pages("/api/v1/decisions", query, _MOST),
+        key=lambda decision: str(decision["recorded_at"]),
+    )
+    return {
+        "correlation_id": correlation,
+        "decisions": decisions,
+        "runs": list(_runs(service, decisions)),
+        "messages": list(_messages(correlation)) if messages else [],
+    }
+
+
+def _correlation(service: Client, trace_id: str) -> str:
+    prefix = trace_id.partition("_")[0]
+    if prefix == "msg":
+        return trace_id
+
+    paths = {"run": f"/api/v1/runs/{trace_id}", "dec": f"/api/v1/decisions/{trace_id}"}
+    if prefix not in paths:
+        raise InvalidInput("An id here begins with dec_, run_ or msg_.")
+
+    found = service.call("GET", paths[prefix])
+    if found.status != 200:
+        raise refused(found)
+
+    return str(found.body["correlation_id"])
+
+
+def _runs(service: Client, decisions: list[JsonObject]) -> Iterable[JsonObject]:
+    """Each run that one of the decisions started, with its events."""
+    for decision in decisions:
+        result = (decision["outcome"] or {}).get("result") or {}
+        if "run_id" in result and decision["action"] in ("workflow.run", "tool.call"):
+            run_id = result["run_id"]
+            found = service.call("GET", f"/api/v1/runs/{run_id}")
+            query = {"include_payload": "true"}
+            events = service.pages(f"/api/v1/runs/{run_id}/events", query, _MOST)
+            yield {**found.body, "events": list(events), "by": decision["id"]}
+
+
+def _tree(
+    correlation: str, decisions: list[JsonObject], runs: dict[str, JsonObject]
+) -> Tree:
+    tree = Tree(Text.assemble(("trace ", "bold"), (correlation, _DIM)))
+    branches: dict[str, Tree] = {}
+    for decision in decisions:
+        parent = branches.get(decision["run_id"] or "", tree)
+        branch = parent.add(_decision_line(decision))
+        branch.add(_verdict_line(decision))
+        for run in runs.values():
+            if run["by"] == decision["id"]:
+                branches[run["id"]] = _run_branch(branch, run)
+
+    return tree
+
+
+def _decision_line(decision: JsonObject) -> Text:
+    what = decision["args"].get("workflow") or decision["args"].get("tool") or ""
+    return Text.assemble(
+        (f"{decision['created_at'][11:23]} ", _DIM),
+        ("decision ", "bold"),
+        f"{decision['action']} {what} ",
+        coloured(decision["state"]),
+        (f"  {decision['proposer']['kind']} {decision['proposer']['id']}", _DIM),
+        (f"  {decision['id']}", _DIM),
+    )
+
+
+def _verdict_line(decision: JsonObject) -> Text:
+    verdict = decision["verdict"]
+    rules = ", ".join(decision["rules"]) or "default"
+    took = _ms(decision["created_at"], decision["recorded_at"])
+    line = Text.assemble(
+        "verdict ", coloured(verdict["result"]), f" by {rules}", (f"  +{took}", _DIM)
+    )
+    if decision["settled_at"]:
+        state = (decision["outcome"] or {}).get("state", "")
+        line.append("  → outcome ")
+        line.append_text(coloured(state))
+        line.append(f"  +{_ms(decision['created_at'], decision['settled_at'])}", _DIM)
+
+    return line
+
+
+def _run_branch(branch: Tree, run: JsonObject) -> Tree:
+    ends = run["finished_at"]
+    took = _ms(run["created_at"], ends) if ends else ""
+    line = Text.assemble(
+        ("run ", "bold"),
+        f"{run['workflow']} v{run['workflow_version']} ",
+        coloured(run["status"]),
+        (f"  {took}  {run['id']}", _DIM),
+    )
+    inside = branch.add(line)
+    for event in run["events"]:
+        if event["type"] in _TELLING:
+            inside.add(_event_line(run, event))
+
+    return inside
+
+
+def _event_line(run: JsonObject, event: JsonObject) -> Text:
+    payload = event["payload"]
+    what = payload.get("tool") or payload.get("reason") or ""
+    error = payload.get("error") or {}
+    style = "red" if "error" in event["type"] or "unknown" in event["type"] else ""
+    return Text.assemble(
+        (f"+{_ms(run['created_at'], event['at']):<9}", _DIM),
+        (f"{event['type']:<19}", style),
+        f"{event['node_id'] or ''} {what}",
+        (f"  {error.get('code', '')}", "red"),
+    )
+
+
+def _messages(correlation: str) -> Iterable[JsonObject]:
+    """The message lines of the chain, from the log file if it can be read here."""
+    path = data_dir() / "logs" / "sluicegate.jsonl"
+    if not path.is_file():
+        return
+
+    with path.open(encoding="utf-8") as lines:
+        for line in lines:
+            if correlation in line and '"message.' in line:
+                yield json.loads(line)
+
+
+def _said(lines: list[JsonObject]) -> Tree:
+    """The messages as a tree of causes."""
+    tree = Tree(Text("messages", "bold"))
+    spent: dict[str, str] = {}
+    below: dict[str | None, list[JsonObject]] = defaultdict(list)
+    for line in lines:
+        if line["event"] == "message.handled":
+            spent[line.get("message_id", "")] = f"{line.get('duration_ms')} ms"
+        elif line["event"] in ("message.published", "message.replied"):
+            below[line.get("causation_id")].append(line)
+
+    _grow(tree, None, below, spent)
+    return tree
+
+
+def _grow(
+    tree: Tree,
+    cause: str | None,
+    below: dict[str | None, list[JsonObject]],
+    spent: dict[str, str],
+) -> None:
+    for line in below.get(cause, []):
+        how = "→" if line["event"] == "message.published" else "↩"
+        branch = tree.add(
+            Text.assemble(
+                (f"{line['timestamp'][11:23]} ", _DIM),
+                f"{line.get('sender')} {how} {line.get('kind')}",
+                (f"  {spent.get(line['message_id'], '')}  {line['message_id']}", _DIM),
+            )
+        )
+        _grow(branch, line["message_id"], below, spent)
+
+
+def _ms(earlier: str, later: str) -> str:
+    return f"{seconds_between(earlier, later) * 1_000:.0f} ms"

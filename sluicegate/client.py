@@ -1,0 +1,175 @@
+"""A small synchronous client of the HTTP API, for the command line.
+
+It uses the standard library only, so that a command starts quickly.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import urllib.parse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from contracts import JsonObject, PermanentError, TemporaryError
+
+_STREAM_TIMEOUT_S = 60.0
+
+
+class Response(NamedTuple):
+    """Status and JSON body of an answer."""
+
+    status: int
+    body: Any
+    headers: dict[str, str]
+
+
+class Event(NamedTuple):
+    """One server-sent event."""
+
+    id: str
+    type: str
+    data: Any
+
+
+class ServiceUnreachable(Exception):
+    """Nothing listens at the address of the service."""
+
+
+class Client:
+    """Talks to the service at one address with one key."""
+
+    def __init__(self, url: str, key: str) -> None:
+        self._url = urllib.parse.urlsplit(url)
+        self._key = key
+        self.url = url
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        query: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
+        timeout_s: float = 70.0,
+    ) -> Response:
+        """One request. Raises TemporaryError if nothing answers."""
+        connection = self._connection(timeout_s)
+        data = None if body is None else json.dumps(body).encode()
+        sent = {**self._headers(), **(headers or {})}
+        if data is not None:
+            sent["Content-Type"] = "application/json"
+
+        try:
+            connection.request(method, _target(path, query), data, sent)
+            answer = connection.getresponse()
+            raw = answer.read()
+        except OSError as error:
+            raise self._unreachable(error) from error
+        finally:
+            connection.close()
+
+        return Response(answer.status, _json(raw), dict(answer.headers))
+
+    def pages(
+        self, path: str, query: dict[str, Any], most: int
+    ) -> Iterator[JsonObject]:
+        """The items of a list, page by page, at most so many."""
+        cursor: str | None = None
+        left = most
+        while left > 0:
+            asked = {**query, "limit": min(left, 200), "cursor": cursor}
+            answer = self.call("GET", path, query=asked)
+            if answer.status != 200:
+                raise refused(answer)
+
+            yield from answer.body["items"]
+            left -= len(answer.body["items"])
+            cursor = answer.body["next_cursor"]
+            if cursor is None:
+                return
+
+    def events(self, run_id: str, after: int = 0) -> Iterator[Event]:
+        """The events of a run, live, to its end."""
+        connection = self._connection(_STREAM_TIMEOUT_S)
+        path = _target(f"/api/v1/runs/{run_id}/events", {"after": after})
+        headers = {**self._headers(), "Accept": "text/event-stream"}
+        try:
+            connection.request("GET", path, headers=headers)
+            answer = connection.getresponse()
+            if answer.status != 200:
+                raw = answer.read()
+                raise refused(Response(answer.status, _json(raw), {}))
+
+            yield from _parse(answer)
+        except OSError as error:
+            raise self._unreachable(error) from error
+        finally:
+            connection.close()
+
+    def _unreachable(self, error: OSError) -> TemporaryError:
+        return TemporaryError(f"Nothing answers at {self.url}: {error}")
+
+    def _headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self._key}"} if self._key else {}
+
+    def _connection(self, timeout_s: float) -> http.client.HTTPConnection:
+        kinds = {
+            "http": http.client.HTTPConnection,
+            "https": http.client.HTTPSConnection,
+        }
+        kind = kinds[self._url.scheme]
+        return kind(self._url.hostname or "", self._url.port, timeout=timeout_s)
+
+
+def refused(answer: Response) -> PermanentError:
+    """The problem that the service answered with, as an error."""
+    told = answer.body if isinstance(answer.body, dict) else {}
+    return PermanentError(
+        str(told.get("detail", f"HTTP status {answer.status}")),
+        code=str(told.get("code", "internal")),
+        details=told,
+    )
+
+
+def find_client(data_dir: Path, *, url: str = "", key: str = "") -> Client:
+    """The client of the running service.
+
+    Address and key come from the arguments, the environment (``SLUICEGATE_URL``,
+    ``SLUICEGATE_KEY``), or the files that the service keeps in ``data_dir``.
+    """
+    found_url = url or os.environ.get("SLUICEGATE_URL", "")
+    found_key = key or os.environ.get("SLUICEGATE_KEY", "")
+    return Client(
+        found_url or _kept(data_dir / "service.url") or "http://127.0.0.1:8080",
+        found_key or _kept(data_dir / "admin.key"),
+    )
+
+
+def _kept(path: Path) -> str:
+    return path.read_text(encoding="utf-8").strip() if path.is_file() else ""
+
+
+def _target(path: str, query: dict[str, Any] | None) -> str:
+    given = {k: v for k, v in (query or {}).items() if v is not None}
+    return f"{path}?{urllib.parse.urlencode(given)}" if given else path
+
+
+def _json(raw: bytes) -> Any:
+    return json.loads(raw) if raw else None
+
+
+def _parse(lines: http.client.HTTPResponse) -> Iterator[Event]:
+    fields: dict[str, str] = {}
+    for raw in lines:
+        line = raw.decode().rstrip("\r\n")
+        if line:
+            name, _, value = line.partition(":")
+            fields[name] = value.removeprefix(" ")
+        elif "data" in fields:
+            event = fields.get("event", "message")
+            yield Event(fields.get("id", ""), event, json.loads(fields["data"]))
+            fields = {}

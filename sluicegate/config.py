@@ -1,0 +1,288 @@
+"""The configuration: ``config.toml``, overridden by ``SLUICEGATE_SECTION__KEY``.
+
+Secrets come from the environment or from ``*_file`` only.
+An unknown key is refused with the nearest known name.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from contracts import (
+    ConfigurationError,
+    InvalidInput,
+    JsonObject,
+    Mode,
+    Policy,
+    nearest,
+    read,
+)
+
+PREFIX = "SLUICEGATE_"
+"""What every environment variable of ours begins with."""
+
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+
+
+class Section(BaseModel):
+    """A table of the file: closed."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True
+    )
+
+
+class Server(Section):
+    """Where the HTTP gateway listens."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8080
+    """0 takes a free port."""
+
+    public_url: str = ""
+    trusted_proxy: bool = False
+    """A proxy in front ends TLS; needed to listen beyond loopback."""
+
+    debug_endpoints: bool = False
+
+
+class BusSection(Section):
+    """Which bus carries the messages."""
+
+    url: str = "memory://"
+
+
+class StoreSection(Section):
+    """Which store remembers."""
+
+    url: str = "sqlite:///{data_dir}/sluicegate.db"
+    synchronous: Literal["FULL", "NORMAL"] = "FULL"
+
+
+class Gate(Section):
+    """The policy, and how long the gate may take."""
+
+    mode: Mode = "enforce"
+    default: Literal["deny", "allow", "ask"] = "deny"
+    policy_file: str = ""
+    deadline_s: Annotated[float, Field(gt=0, le=60)] = 5.0
+    verdict_ttl_s: Annotated[float, Field(gt=0, le=300)] = 300.0
+    rules: tuple[JsonObject, ...] = ()
+
+
+class Keys(Section):
+    """Key material; from the environment or files only."""
+
+    seal: SecretStr | None = None
+    seal_file: str = ""
+    bootstrap_admin: SecretStr | None = None
+
+
+class Runs(Section):
+    """How runs are driven."""
+
+    max_parallel: Annotated[int, Field(ge=1, le=10_000)] = 64
+    node_parallel: Annotated[int, Field(ge=1, le=1_000)] = 8
+    lease_s: Seconds = 15.0
+    sweep_s: Seconds = 5.0
+
+
+class HttpTools(Section):
+    """Where tools may call."""
+
+    allow_private: tuple[str, ...] = ()
+    ports: tuple[int, ...] = ()
+
+
+class Tools(Section):
+    """What tools may do."""
+
+    http: HttpTools = HttpTools()
+
+
+class Credential(Section):
+    """A secret for tools, used only for its hosts and owner."""
+
+    env: str = ""
+    file: str = ""
+    hosts: Annotated[tuple[str, ...], Field(min_length=1)]
+    header: str = "Authorization"
+    owner: str = ""
+
+
+class Logging(Section):
+    """Where log lines go and how they look."""
+
+    format: Literal["auto", "json", "console"] = "auto"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    file: str = "{data_dir}/logs/sluicegate.jsonl"
+
+
+class Settings(BaseSettings):
+    """Every key of the configuration with its default."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid",
+        frozen=True,
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+    )
+
+    data_dir: Path = Path("var")
+    server: Server = Server()
+    bus: BusSection = BusSection()
+    store: StoreSection = StoreSection()
+    gate: Gate = Gate()
+    budgets: tuple[JsonObject, ...] = ()
+    keys: Keys = Keys()
+    runs: Runs = Runs()
+    tools: Tools = Tools()
+    credentials: dict[str, Credential] = Field(default_factory=dict)
+    logging: Logging = Logging()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment wins over the file, which is given as init values."""
+        return env_settings, init_settings
+
+    @property
+    def store_url(self) -> str:
+        """``store.url`` with ``{data_dir}`` filled in."""
+        return self.store.url.replace("{data_dir}", str(self.data_dir))
+
+    @property
+    def log_file(self) -> Path | None:
+        """``logging.file`` with ``{data_dir}`` filled in; None if it is empty."""
+        text = self.logging.file.replace("{data_dir}", str(self.data_dir))
+        return Path(text) if text else None
+
+
+def load_settings(path: Path) -> Settings:
+    """The settings of a file and of the environment.
+
+    Raises ConfigurationError naming the file and every problem.
+    """
+    table = _read_toml(path)
+    _refuse_secrets_in(table, path)
+    _refuse_unknown_variables()
+    try:
+        settings = Settings(**table)
+    except ValidationError as error:
+        raise ConfigurationError(_sentences(error, path)) from error
+
+    anchored = home_of(path) / settings.data_dir
+    return settings.model_copy(update={"data_dir": anchored})
+
+
+def home_of(path: Path) -> Path:
+    """Where the relative paths of a configuration file begin.
+
+    The file's own folder; the working directory for the file inside the package.
+    """
+    folder = path.resolve().parent
+    return Path.cwd() if folder == Path(__file__).resolve().parent else folder
+
+
+def load_policy(settings: Settings) -> Policy:
+    """The policy of the settings, or of ``gate.policy_file``.
+
+    Raises ConfigurationError with every problem.
+    """
+    if settings.gate.policy_file:
+        path = Path(settings.gate.policy_file)
+        table = _read_toml(path)
+        gate, budgets = table.get("gate", {}), table.get("budgets", [])
+        shape = {"mode": settings.gate.mode, "default": settings.gate.default, **gate}
+    else:
+        path = Path("config.toml")
+        shape = settings.gate.model_dump(include={"mode", "default", "rules"})
+        budgets = settings.budgets
+
+    try:
+        return read(Policy, {**shape, "budgets": list(budgets)})
+    except InvalidInput as error:
+        raise ConfigurationError(
+            f"{path}: the policy is not valid: {error.message}", details=error.details
+        ) from error
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigurationError(f"{path}: there is no such file") from error
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{path}: {error}") from error
+
+
+def _refuse_secrets_in(table: dict[str, Any], path: Path) -> None:
+    for key in ("seal", "bootstrap_admin"):
+        if key in table.get("keys", {}):
+            name = f"{PREFIX}KEYS__{key.upper()}"
+            raise ConfigurationError(
+                f"{path}: keys.{key} is a secret; set {name} instead"
+            )
+
+
+def _refuse_unknown_variables() -> None:
+    known = sorted(_variables())
+    for name in os.environ:
+        if name.startswith(PREFIX) and name not in _OTHER_VARIABLES:
+            top = "__".join(name.split("__")[:2])
+            if top not in known and not name.startswith(f"{PREFIX}CREDENTIALS__"):
+                raise ConfigurationError(
+                    f"{name}: there is no such setting.{nearest(name, known)}"
+                )
+
+
+_OTHER_VARIABLES = frozenset(
+    {"SLUICEGATE_URL", "SLUICEGATE_KEY", "SLUICEGATE_CONFIG", "SLUICEGATE_FAILPOINT"}
+)
+"""Variables of the command line and of tests, not of the configuration."""
+
+
+def _variables() -> set[str]:
+    names: set[str] = set()
+    for name, field in Settings.model_fields.items():
+        section = field.annotation
+        if isinstance(section, type) and issubclass(section, BaseModel):
+            names |= {f"{PREFIX}{name}__{key}".upper() for key in section.model_fields}
+
+        names.add(f"{PREFIX}{name}".upper())
+
+    return names
+
+
+def _sentences(error: ValidationError, path: Path) -> str:
+    lines = []
+    for detail in error.errors(include_url=False):
+        key = ".".join(map(str, detail["loc"]))
+        near = nearest(key, sorted(_keys()))
+        unknown = detail["type"] == "extra_forbidden"
+        text = f"there is no such key.{near}" if unknown else detail["msg"]
+        lines.append(f"{path}: {key}: {text}")
+
+    return "; ".join(lines)
+
+
+def _keys() -> set[str]:
+    return {
+        name.removeprefix(PREFIX).lower().replace("__", ".") for name in _variables()
+    }

@@ -1,0 +1,1 @@
+"""What an evidence file carries besides the ledger: a verifier that needs nothing."""

@@ -1,0 +1,91 @@
+"""The life of the serving process: start, say so, stay, stop when told."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+
+import anyio
+import structlog
+
+from contracts import ConfigurationError
+from sluicegate import __version__
+from sluicegate.clock import SystemClock
+from sluicegate.config import Settings, load_settings
+from sluicegate.logs import configure_logs
+from sluicegate.wiring import Service, open_service
+
+_ROLES = frozenset({"all"})
+
+
+def run_service(path: Path, *, role: str = "all", port: int | None = None) -> int:
+    """Serve until SIGTERM or SIGINT; the exit code.
+
+    Raises ConfigurationError for what cannot be started.
+    """
+    settings = settings_of(path, role=role, port=port)
+    configure(settings)
+    anyio.run(_serve, settings, backend_options={"use_uvloop": has_uvloop()})
+    return 0
+
+
+def settings_of(path: Path, *, role: str, port: int | None) -> Settings:
+    """The settings of the file, with what the command line says instead."""
+    if role not in _ROLES:
+        raise ConfigurationError(
+            f"--role {role}: with bus.url = memory:// one process has all roles"
+        )
+
+    settings = load_settings(path)
+    if port is None:
+        return settings
+
+    server = settings.server.model_copy(update={"port": port})
+    return settings.model_copy(update={"server": server})
+
+
+def configure(settings: Settings, *, terminal_level: str = "") -> None:
+    """Send log lines where the settings say."""
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    given = (settings.keys.seal, settings.keys.bootstrap_admin)
+    configure_logs(
+        level=settings.logging.level,
+        style=settings.logging.format,
+        file=settings.log_file,
+        terminal_level=terminal_level or ("warning" if sys.stderr.isatty() else ""),
+        secrets=[secret.get_secret_value() for secret in given if secret],
+    )
+
+
+def has_uvloop() -> bool:
+    """Whether the faster event loop is installed."""
+    try:
+        import uvloop  # noqa: F401, PLC0415  only to see whether it is there
+    except ImportError:
+        return False
+
+    return True
+
+
+async def _serve(settings: Settings) -> None:
+    log = structlog.get_logger("process")
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async with open_service(settings, SystemClock()) as service:
+            log.info("process.started", url=service.url, version=__version__)
+            _greet(service)
+            async for received in signals:
+                log.info("process.stopping", signal=received.name)
+                break
+
+
+def _greet(service: Service) -> None:
+    """What a person who started it wants to know next."""
+    sys.stdout.write(
+        f"Sluicegate {__version__} listens on {service.url}\n"
+        f"  key        {service.data_dir / 'admin.key'} (the commands find it there)\n"
+        "  look       sluicegate doctor\n"
+        "  try        sluicegate demo, or: sluicegate run greet -i name=Ada --watch\n"
+        "  stop       Ctrl-C\n"
+    )
+    sys.stdout.flush()

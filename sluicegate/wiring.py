@@ -1,0 +1,265 @@
+"""The one place where everything is put together: from settings to a live service."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from agents import Activation
+from agents.coordinator import CoordinatorAgent, GateSettings, PolicyBook, explain
+from agents.workflow import Heartbeat, WorkflowAgent
+from bus import Bus, open_bus
+from contracts import (
+    Clock,
+    ConfigurationError,
+    DecisionRecord,
+    JsonObject,
+    KeyRow,
+    Role,
+    Seals,
+    derived_id,
+    fresh_key,
+    new_id,
+    split_key,
+    stamp,
+)
+from gateways.http import Cursors, Door, serve_http
+from runs import Engine, Ports, Terms, Tools, open_tools
+from runs.admission import Admission
+from runs.carriers import RunStarting, carriers
+from runs.entry import RunEntry
+from sluicegate import __version__
+from sluicegate.config import Settings, load_policy
+from sluicegate.material import keep, open_seals
+from store import Store, open_store
+
+_TENANT = "default"
+_HEARTBEAT_S = 5.0
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+_FIRST_ROLES: tuple[Role, ...] = ("admin",)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A running service: where it listens, and what it was made of."""
+
+    url: str
+    store: Store
+    bus: Bus
+    first_start: bool
+    data_dir: Path
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    settings: Settings
+    clock: Clock
+    store: Store
+    bus: Bus
+    seals: Seals
+    policies: PolicyBook
+
+
+@asynccontextmanager
+async def open_service(settings: Settings, clock: Clock) -> AsyncIterator[Service]:
+    """Start everything bottom-up; at the end of the context stop it top-down.
+
+    Raises ConfigurationError for what cannot be started.
+    """
+    _refuse_open_doors(settings)
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    async with AsyncExitStack() as life:
+        parts = await _parts(settings, clock, life)
+        first = await _first_key(parts)
+        await _start_worker(parts, life)
+        await _start_coordinator(parts, life)
+        port = await life.enter_async_context(
+            serve_http(_door(parts), settings.server.host, settings.server.port)
+        )
+        host = settings.server.host
+        url = settings.server.public_url or f"http://{host}:{port}"
+        (settings.data_dir / "service.url").write_text(url + "\n", encoding="utf-8")
+        yield Service(url, parts.store, parts.bus, first, settings.data_dir)
+
+
+async def _parts(settings: Settings, clock: Clock, life: AsyncExitStack) -> _Parts:
+    given = settings.keys.seal
+    seals = open_seals(
+        settings.data_dir,
+        given=given.get_secret_value() if given else "",
+        file=settings.keys.seal_file,
+    )
+    store = await life.enter_async_context(
+        open_store(settings.store_url, synchronous=settings.store.synchronous)
+    )
+    bus = await life.enter_async_context(open_bus(settings.bus.url, clock))
+    policies = PolicyBook(
+        lambda: load_policy(settings), store.ledger, clock, tenant=_TENANT
+    )
+    await policies.enter()
+    return _Parts(settings, clock, store, bus, seals, policies)
+
+
+async def _start_worker(parts: _Parts, life: AsyncExitStack) -> None:
+    settings, policy = parts.settings, parts.policies.current.policy
+    admission = Admission(parts.store, parts.seals, parts.clock)
+    tools = await life.enter_async_context(_tools(settings, parts.clock))
+    engine = await life.enter_async_context(
+        Engine(
+            Ports(
+                store=parts.store,
+                bus=parts.bus,
+                clock=parts.clock,
+                authority=admission,
+                tools=tools,
+            ),
+            Terms(
+                max_parallel=settings.runs.max_parallel,
+                node_parallel=settings.runs.node_parallel,
+                lease_s=settings.runs.lease_s,
+                sweep_s=settings.runs.sweep_s,
+                verdict_ttl_s=settings.gate.verdict_ttl_s,
+                budgets=policy.budgets,
+            ),
+        )
+    )
+    starting = RunStarting(
+        runs=parts.store.runs,
+        definitions=parts.store.definitions,
+        bus=parts.bus,
+        worker=engine,
+        budgets=policy.budgets,
+    )
+    entry = RunEntry(
+        store=parts.store,
+        clock=parts.clock,
+        admission=admission,
+        starting=starting,
+        carriers=carriers(parts.store, parts.bus, starting),
+    )
+    agent = WorkflowAgent(
+        entry=entry,
+        engine=engine,
+        store=parts.store,
+        bus=parts.bus,
+        clock=parts.clock,
+    )
+    heartbeat = Heartbeat(
+        parts.store.workers,
+        engine,
+        parts.clock,
+        slots=settings.runs.max_parallel,
+        python_tools=tools.python_tools,
+    )
+    await heartbeat.beat()
+    await life.enter_async_context(
+        Activation(
+            parts.bus,
+            parts.clock,
+            name="workflow-agent",
+            ears=agent.ears(),
+            chores=(heartbeat.chore(_HEARTBEAT_S),),
+        )
+    )
+
+
+async def _start_coordinator(parts: _Parts, life: AsyncExitStack) -> None:
+    settings = parts.settings
+    agent = CoordinatorAgent(
+        store=parts.store,
+        bus=parts.bus,
+        clock=parts.clock,
+        seals=parts.seals,
+        policies=parts.policies,
+        settings=GateSettings(
+            verdict_ttl_s=settings.gate.verdict_ttl_s, sweep_s=settings.runs.sweep_s
+        ),
+    )
+    await life.enter_async_context(
+        Activation(
+            parts.bus,
+            parts.clock,
+            name="coordinator",
+            ears=agent.ears(),
+            chores=agent.chores(),
+        )
+    )
+
+
+def _door(parts: _Parts) -> Door:
+    server = parts.settings.server
+
+    def explained(record: DecisionRecord) -> JsonObject:
+        return explain(record, parts.policies.current)
+
+    return Door(
+        store=parts.store,
+        bus=parts.bus,
+        clock=parts.clock,
+        cursors=Cursors(_cursor_key(parts.settings.data_dir)),
+        explain=explained,
+        version=__version__,
+        gate_deadline_s=parts.settings.gate.deadline_s,
+        hosts=_LOOPBACK | {server.host, _host_of(server.public_url)},
+    )
+
+
+def _tools(settings: Settings, clock: Clock) -> AsyncExitStack:
+    raise NotImplementedError
+
+
+async def _first_key(parts: _Parts) -> bool:
+    """Make the admin key of a fresh store; whether this was its first start."""
+    known = await parts.store.keys.page(_TENANT, limit=1)
+    given = parts.settings.keys.bootstrap_admin
+    if known.items:
+        return False
+
+    whole = given.get_secret_value() if given else fresh_key()[1]
+    named = split_key(whole)
+    if named is None:
+        raise ConfigurationError(
+            "keys.bootstrap_admin has the form sg_<26 characters>_<32 or more>"
+        )
+
+    subject = await parts.store.keys.subject(_TENANT, "admin", new_id("sub"))
+    await parts.store.keys.create(
+        KeyRow(
+            id=named[0],
+            tenant=_TENANT,
+            subject=subject,
+            subject_name="admin",
+            roles=_FIRST_ROLES,
+            secret_digest=named[1],
+            label="made at the first start",
+            created_at=stamp(parts.clock.now()),
+        )
+    )
+    if given is None:
+        keep(parts.settings.data_dir / "admin.key", whole)
+
+    return True
+
+
+def _cursor_key(data_dir: Path) -> bytes:
+    path = data_dir / "cursor.key"
+    if not path.exists():
+        keep(path, secrets.token_urlsafe(32))
+
+    return path.read_bytes()
+
+
+def _host_of(url: str) -> str:
+    return url.partition("://")[2].partition("/")[0].rpartition(":")[0] or url
+
+
+def _refuse_open_doors(settings: Settings) -> None:
+    server = settings.server
+    if server.host not in _LOOPBACK and not server.trusted_proxy:
+        raise ConfigurationError(
+            f"server.host: {server.host} is beyond loopback; put a proxy that ends "
+            "TLS in front and set server.trusted_proxy = true"
+        )
