@@ -1,0 +1,7 @@
+"""The agent that acts: it alone knows the run entry."""
+
+from __future__ import annotations
+
+from agents.workflow.agent import Heartbeat, WorkflowAgent
+
+__all__ = ["Heartbeat", "WorkflowAgent"]

@@ -1,0 +1,38 @@
+"""Who carries out which action, once the run entry has let it through."""
+
+from __future__ import annotations
+
+from bus import Bus
+from runs.carriers.carrying import Carried, Carrier, Use
+from runs.carriers.control import RunControl
+from runs.carriers.definitions import DefinitionDeleting, DefinitionSaving
+from runs.carriers.freezes import Freezing
+from runs.carriers.keys import KeyCreating, KeyRevoking
+from runs.carriers.starting import RunStarting, Worker
+from store import Store
+
+_DEFINITION_KINDS = ("workflow", "tool")
+"""The kinds of definitions that this release can use."""
+
+
+def carriers(store: Store, bus: Bus, starting: RunStarting) -> dict[str, Carrier]:
+    """The carrier of each action that leaves an effect row."""
+    control = RunControl(store.runs, bus, starting)
+    saving = DefinitionSaving(store.definitions)
+    deleting = DefinitionDeleting(store.definitions)
+    freezing = Freezing(store.freezes, store.ledger)
+    return {
+        **{f"{kind}.save": saving for kind in _DEFINITION_KINDS},
+        **{f"{kind}.delete": deleting for kind in _DEFINITION_KINDS},
+        "key.create": KeyCreating(store.keys, store.ledger),
+        "key.revoke": KeyRevoking(store.keys, store.ledger),
+        "freeze.set": freezing,
+        "freeze.clear": freezing,
+        "run.cancel": control.cancel,
+        "run.resume": control.resume,
+        "run.retry": control.retry,
+        "run.signal": control.signal,
+    }
+
+
+__all__ = ["Carried", "Carrier", "RunStarting", "Use", "Worker", "carriers"]

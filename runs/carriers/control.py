@@ -1,0 +1,153 @@
+"""Cancel, resume, retry and signal: a row in the run's inbox, and a nudge.
+
+The row's id names the waiting point, so of many answers to one wait one wins.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from bus import Bus
+from contracts import (
+    ENDED,
+    Conflict,
+    InboxItem,
+    JsonObject,
+    NotFound,
+    RunRow,
+    read,
+    said,
+)
+from contracts.action_args import CancelRun, OfRun, ResumeRun, RetryRun, SignalRun
+from contracts.envelope import RunNudged
+from runs.carriers.carrying import Carried, Use
+from runs.carriers.starting import RunStarting
+from store import Runs
+
+Answer = Literal["resume", "retry", "start"]
+
+
+class RunControl:
+    """Carries ``run.cancel``, ``.resume``, ``.retry`` and ``.signal`` out."""
+
+    def __init__(self, runs: Runs, bus: Bus, starting: RunStarting) -> None:
+        self._runs = runs
+        self._bus = bus
+        self._starting = starting
+
+    async def cancel(self, use: Use) -> Carried:
+        """No further effect of the run. Raises Conflict if it ended or is asked."""
+        args = read(CancelRun, use.decision.args)
+        run = await self._open(use, args)
+        await self._put(use, run, "cancel", "cancel", {"reason": args.reason})
+        return Carried({"run_id": run.id, "status": "cancel_requested"})
+
+    async def resume(self, use: Use) -> Carried:
+        """Answer what the run waits for. Raises Conflict ``not_waiting``."""
+        args = read(ResumeRun, use.decision.args)
+        run = await self._open(use, args)
+        point = _point(run, args.node_id)
+        kind: Answer = "start" if run.state.paused_reason == "not_started" else "resume"
+        body = {
+            "node_id": point["node"],
+            "resolution": args.resolution,
+            "result": args.result,
+        }
+        await self._put(use, run, f"answer:{point['point']}", kind, body)
+        return Carried({"run_id": run.id, "status": "resumed"})
+
+    async def retry(self, use: Use) -> Carried:
+        """A new attempt in place of a paused run; a new run of an ended one."""
+        args = read(RetryRun, use.decision.args)
+        run = await self._get(use, args)
+        if run.state.status in ENDED:
+            again = await self._starting.again(use, run, args.from_node)
+            return Carried({"run_id": again.id, "retry_of": run.id})
+
+        point = _point(run, args.from_node)
+        body = {"node_id": point["node"]}
+        await self._put(use, run, f"answer:{point['point']}", "retry", body)
+        return Carried({"run_id": run.id, "status": "retried"})
+
+    async def signal(self, use: Use) -> Carried:
+        """A named event for a waiting node. Raises Conflict if the run ended."""
+        args = read(SignalRun, use.decision.args)
+        run = await self._open(use, args)
+        body = {"name": args.name, "payload": args.payload}
+        await self._put(use, run, f"signal:{use.decision.id}", "signal", body)
+        return Carried({"run_id": run.id, "signal": args.name})
+
+    async def _get(self, use: Use, args: OfRun) -> RunRow:
+        run = await self._runs.get(use.tenant, args.run_id)
+        if run is None:
+            raise NotFound(f"There is no run {args.run_id!r}.")
+
+        return run
+
+    async def _open(self, use: Use, args: OfRun) -> RunRow:
+        run = await self._get(use, args)
+        if run.state.status in ENDED:
+            raise Conflict(
+                f"The run has ended: {run.state.status}.",
+                code="not_waiting",
+                details={"winner": {"status": run.state.status}},
+            )
+
+        return run
+
+    async def _put(
+        self,
+        use: Use,
+        run: RunRow,
+        item_id: str,
+        kind: Literal["cancel", "resume", "retry", "start", "signal"],
+        body: JsonObject,
+    ) -> None:
+        told = {**body, "by": use.approved.subject, "decision_id": use.decision.id}
+        item = InboxItem(id=item_id, kind=kind, at=use.at, body=told)
+        first = await self._runs.put(use.tenant, run.id, item)
+        if not first and not await self._is_ours(use, run, item_id):
+            raise Conflict(
+                "Another answer was first.",
+                code="not_waiting",
+                details={"winner": {"answer": item_id}},
+            )
+
+        self._nudge(use, run)
+
+    async def _is_ours(self, use: Use, run: RunRow, item_id: str) -> bool:
+        """Whether the row there is this very decision, done again after a crash."""
+        waiting = await self._runs.drain(use.tenant, run.id)
+        return any(
+            item.id == item_id and item.body.get("decision_id") == use.decision.id
+            for item in waiting
+        )
+
+    def _nudge(self, use: Use, run: RunRow) -> None:
+        self._bus.broadcast(
+            "nudge",
+            lambda: said(
+                RunNudged(run_id=run.id),
+                by="run-entry",
+                tenant=use.tenant,
+                at=use.at,
+                correlation_id=run.correlation_id,
+            ),
+        )
+
+
+def _point(run: RunRow, node_id: str | None) -> JsonObject:
+    """What the run waits for, that a person may answer."""
+    points = [
+        point
+        for point in run.state.waiting_on
+        if point.get("point") is not None and node_id in (None, point.get("node"))
+    ]
+    if run.state.status != "paused" or not points:
+        raise Conflict(
+            f"The run waits for no answer: it is {run.state.status}.",
+            code="not_waiting",
+            details={"winner": {"status": run.state.status}},
+        )
+
+    return points[0]
