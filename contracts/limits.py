@@ -13,6 +13,8 @@ LIMITS: dict[str, int] = {
     "json_keys": 100_000,
     "json_items": 100_000,
     "text_chars": 1_048_576,
+    "yaml_nodes": 20_000,
+    "yaml_scalar_chars": 262_144,
     "page_items": 200,
     "page_items_default": 50,
     "wait_seconds": 60,

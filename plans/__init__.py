@@ -1,0 +1,1 @@
+"""What is meant: expressions, plans, graphs and folds, as pure functions."""
