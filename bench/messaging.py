@@ -4,84 +4,73 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator
 
 from bench.report import report
 from bus import Bus, open_bus
-from contracts import Envelope, new_id, said, stamp
-from contracts.envelope import RunReady, caused
+from contracts import Envelope, caused, new_id, said, stamp
+from contracts.envelope import RunNudged, RunReady
 from sluicegate.clock import SystemClock
 
 _CLOCK = SystemClock()
+_MESSAGES = 20_000
 
 
-async def measure(messages: int = 20_000) -> Iterator[None] | None:
+async def measure() -> None:
     """Print request/reply rates of the in-process bus."""
     async with open_bus("memory://", _CLOCK) as bus:
-        bus.subscribe("run_ready", "worker", _answering(bus), slots=64)
-        await _report("one at a time", bus, messages // 2, at_once=1)
-        await _report("1,000 at once", bus, messages, at_once=1_000)
+        bus.subscribe("run_ready", "worker", _Answering(bus), slots=64)
+        await _report("one at a time", bus, at_once=1)
+        await _report("1,000 at once", bus, at_once=1_000)
 
     async with open_bus("memory://", _CLOCK) as bus:
-        _three_hops(bus)
-        await _report("three hops", bus, messages // 2, at_once=1)
-
-    return None
-
-
-def _answering(bus: Bus) -> Callable[[Envelope], Awaitable[None]]:
-    async def answer(envelope: Envelope) -> None:
-        await bus.reply(envelope.reply_to or "", _next(envelope, envelope.id))
-
-    return answer
+        bus.subscribe("run_ready", "first", _Passing(bus), slots=8)
+        bus.subscribe("run_nudge", "second", _Answering(bus), slots=8)
+        await _report("three hops", bus, at_once=1)
 
 
-def _three_hops(bus: Bus) -> None:
-    async def last(envelope: Envelope) -> None:
-        await bus.reply(
-            envelope.reply_to or "", _next(envelope, envelope.in_reply_to or "")
+class _Answering:
+    """The last hop: answers whoever asked first."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+
+    async def __call__(self, envelope: Envelope) -> None:
+        asked = envelope.in_reply_to or envelope.id
+        body = envelope.body
+        reply = caused(
+            body, cause=envelope, by="bench", at=envelope.sent_at, in_reply_to=asked
         )
+        await self._bus.reply(envelope.reply_to or "", reply)
 
-    async def middle(envelope: Envelope) -> None:
-        origin = envelope.in_reply_to or envelope.id
-        await bus.publish(
-            _next(envelope, origin, "second" if envelope.in_reply_to is None else "")
+
+class _Passing:
+    """The hop in the middle: says something else to the last one."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+
+    async def __call__(self, envelope: Envelope) -> None:
+        further = caused(
+            RunNudged(run_id=new_id("run")),
+            cause=envelope,
+            by="bench",
+            at=envelope.sent_at,
+            in_reply_to=envelope.id,
+            reply_to=envelope.reply_to,
         )
-
-    hops = {"first": middle, "second": last}
-
-    async def hop(envelope: Envelope) -> None:
-        await hops["first" if envelope.in_reply_to is None else "second"](envelope)
-
-    bus.subscribe("run_ready", "worker", hop, slots=8)
+        await self._bus.publish(further)
 
 
-def _next(cause: Envelope, in_reply_to: str, _: str = "") -> Envelope:
-    return caused(
-        cause.body,
-        cause=cause,
-        by="bench",
-        at=cause.sent_at,
-        in_reply_to=in_reply_to,
-        reply_to=cause.reply_to,
-    )
-
-
-async def _report(name: str, bus: Bus, messages: int, at_once: int) -> None:
+async def _report(case: str, bus: Bus, at_once: int) -> None:
     began = time.perf_counter()
-    await asyncio.gather(*(_ask(bus, messages // at_once) for _ in range(at_once)))
+    await asyncio.gather(*(_ask(bus, _MESSAGES // at_once) for _ in range(at_once)))
     seconds = time.perf_counter() - began
-    report("in-process request/reply", name, messages / seconds, "per second")
+    report("in-process request/reply", case, _MESSAGES / seconds, "per second")
 
 
 async def _ask(bus: Bus, times: int) -> None:
     for _ in range(times):
+        at = stamp(_CLOCK.now())
         body = RunReady(run_id=new_id("run"))
-        envelope = said(
-            body,
-            by="bench",
-            tenant="default",
-            at=stamp(_CLOCK.now()),
-            reply_to=bus.address,
-        )
-        await bus.ask(envelope, timeout_s=30)
+        asked = said(body, by="bench", tenant="default", at=at, reply_to=bus.address)
+        await bus.ask(asked, timeout_s=30)

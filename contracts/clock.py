@@ -35,7 +35,8 @@ class Clock(Protocol):
 
 def stamp(moment: datetime) -> Timestamp:
     """A moment as text, cut (not rounded) to milliseconds."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return utc.isoformat(timespec="milliseconds")[:23] + "Z"
 
 
 def moment(stamp_: Timestamp) -> datetime:

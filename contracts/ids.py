@@ -6,7 +6,6 @@ crash is the same decision.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from typing import Annotated, NewType
 
@@ -54,10 +53,8 @@ ID_PATTERN = r"^[a-z]{3}_[0-7][0-9a-hjkmnp-tv-z]{25}$"
 Id = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
 """Any id, checked for form only."""
 
-_RFC4648 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
-_CROCKFORD = b"0123456789abcdefghjkmnpqrstvwxyz"
-_TO_CROCKFORD = bytes.maketrans(_RFC4648, _CROCKFORD)
-_FROM_CROCKFORD = bytes.maketrans(_CROCKFORD, _RFC4648)
+_DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
+_PAIRS = [high + low for high in _DIGITS for low in _DIGITS]
 
 
 def new_id(prefix: str) -> str:
@@ -70,18 +67,36 @@ def derived_id(prefix: str, parent: str, *path: object) -> str:
 
     It keeps the parent's 48 time bits; the rest comes from SHA-256.
     """
-    time_bits = _decode(parent.partition("_")[2]) >> 80 << 80
+    time_bits = _decode(parent[4:14]) << 80
     text = "\x1f".join([prefix, parent, *map(str, path)])
     low = int.from_bytes(hashlib.sha256(text.encode()).digest()[:10], "big")
     return f"{prefix}_{_encode(time_bits | low)}"
 
 
 def _encode(value: int) -> str:
-    """128 bits as 26 characters, two zero bits first."""
-    raw = (value << 6).to_bytes(17, "big")
-    return base64.b32encode(raw)[:26].translate(_TO_CROCKFORD).decode()
+    """128 bits as 26 characters, two zero bits first, ten bits at a time."""
+    pairs = _PAIRS
+    return (
+        pairs[value >> 120]
+        + pairs[value >> 110 & 1023]
+        + pairs[value >> 100 & 1023]
+        + pairs[value >> 90 & 1023]
+        + pairs[value >> 80 & 1023]
+        + pairs[value >> 70 & 1023]
+        + pairs[value >> 60 & 1023]
+        + pairs[value >> 50 & 1023]
+        + pairs[value >> 40 & 1023]
+        + pairs[value >> 30 & 1023]
+        + pairs[value >> 20 & 1023]
+        + pairs[value >> 10 & 1023]
+        + pairs[value & 1023]
+    )
 
 
 def _decode(text: str) -> int:
-    raw = text.encode().translate(_FROM_CROCKFORD) + b"AA===="
-    return int.from_bytes(base64.b32decode(raw), "big") >> 6
+    """The number of some digits; the first ten hold the time."""
+    value = 0
+    for character in text:
+        value = value << 5 | _DIGITS.index(character)
+
+    return value

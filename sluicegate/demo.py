@@ -26,7 +26,8 @@ from sluicegate.wiring import open_service
 _HERE = "http://127.0.0.1:8080"
 """Where the tools of the examples call, until they are loaded."""
 
-_OWN = HttpTools(allow_private=("127.0.0.1",), ports=tuple(range(1, 65_536)))
+_OWN = HttpTools(allow_private=("127.0.0.1",))
+"""The tools of the demo call the service itself."""
 
 
 def run_demo(path: Path, *, port: int | None, keep: bool) -> int:

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from agents.workflow.agent import Heartbeat, WorkflowAgent
+from agents.workflow.nudges import Nudges
 
-__all__ = ["Heartbeat", "WorkflowAgent"]
+__all__ = ["Heartbeat", "Nudges", "WorkflowAgent"]

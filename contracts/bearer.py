@@ -1,0 +1,28 @@
+"""Bearer keys: ``sg_<id>_<secret>``, of which only a digest of the secret is kept."""
+
+from __future__ import annotations
+
+import re
+import secrets
+
+from contracts.canonical import digest_of
+from contracts.ids import new_id
+
+_FORM = re.compile(r"sg_([0-7][0-9a-hjkmnp-tv-z]{25})_([A-Za-z0-9_-]{32,128})")
+
+
+def fresh_key() -> tuple[str, str]:
+    """A new key id and the whole key, to be shown once; 256 random bits."""
+    key_id = new_id("key")
+    return key_id, f"sg_{key_id.removeprefix('key_')}_{secrets.token_urlsafe(32)}"
+
+
+def split_key(key: str) -> tuple[str, str] | None:
+    """The key id and the secret's digest of a whole key; None if it has no form."""
+    match = _FORM.fullmatch(key)
+    return (f"key_{match[1]}", secret_digest(match[2])) if match else None
+
+
+def secret_digest(secret: str) -> str:
+    """What is kept of a secret; it has enough random bits for a fast hash."""
+    return digest_of(b"sluicegate.key.v1\x00" + secret.encode())
