@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from contracts.actions import ACTIONS, Action, ActionRow, Carrier
 from contracts.approvals import Approval, ApprovalState, CastVote, Question
+from contracts.bearer import fresh_key, secret_digest, split_key
 from contracts.canonical import canonical, digest, digest_of, normal
 from contracts.clock import Clock, Timestamp, later, moment, seconds_between, stamp
 from contracts.decisions import Channel, Decision, Principal, Proposal, Proposer
@@ -29,14 +30,18 @@ from contracts.envelope import (
 )
 from contracts.errors import (
     CODES,
+    AnswerUnusable,
     BusUnavailable,
+    CallRefused,
     Code,
     ConfigurationError,
     Conflict,
     InvalidInput,
     NoReply,
     NotFound,
+    NotSent,
     PermanentError,
+    SentNoAnswer,
     SequenceConflict,
     SluicegateError,
     StoreUnavailable,
@@ -70,11 +75,14 @@ from contracts.ids import (
     derived_id,
     new_id,
 )
+from contracts.json_text import read_json
 from contracts.limits import LIMITS
 from contracts.message import JsonObject, Message
 from contracts.outcomes import Fault, Outcome
 from contracts.permissions import ROLES, Permission, Role, holds_role, permissions_of
 from contracts.policy import AskTerms, Budget, Effect, Mode, Policy, Rule, RuleId
+from contracts.problems import Problem, invalid, nearest, pointer
+from contracts.reading import read
 from contracts.records import (
     Capabilities,
     DecisionRecord,
@@ -84,7 +92,9 @@ from contracts.records import (
     IdempotencyRow,
     KeyRow,
     LedgerEntry,
+    LedgerKind,
     Reservation,
+    SignedHead,
 )
 from contracts.runs import (
     ENDED,
@@ -115,6 +125,7 @@ __all__ = [
     "TERMINAL",
     "Action",
     "ActionRow",
+    "AnswerUnusable",
     "AnyEnvelope",
     "Approval",
     "ApprovalId",
@@ -126,6 +137,7 @@ __all__ = [
     "Body",
     "Budget",
     "BusUnavailable",
+    "CallRefused",
     "Capabilities",
     "Carrier",
     "CastVote",
@@ -159,6 +171,7 @@ __all__ = [
     "Kind",
     "Lease",
     "LedgerEntry",
+    "LedgerKind",
     "Message",
     "MessageId",
     "Mode",
@@ -166,6 +179,7 @@ __all__ = [
     "NodeState",
     "NodeStatus",
     "NotFound",
+    "NotSent",
     "Origin",
     "Outcome",
     "PausedReason",
@@ -176,6 +190,7 @@ __all__ = [
     "PlanningEventType",
     "Policy",
     "Principal",
+    "Problem",
     "Proposal",
     "Proposer",
     "Question",
@@ -195,7 +210,9 @@ __all__ = [
     "RunState",
     "RunStatus",
     "Seals",
+    "SentNoAnswer",
     "SequenceConflict",
+    "SignedHead",
     "SluicegateError",
     "StoreUnavailable",
     "SubjectId",
@@ -212,14 +229,22 @@ __all__ = [
     "derived_id",
     "digest",
     "digest_of",
+    "fresh_key",
     "holds_role",
+    "invalid",
     "later",
     "moment",
+    "nearest",
     "new_id",
     "normal",
     "permissions_of",
+    "pointer",
+    "read",
+    "read_json",
     "said",
     "seconds_between",
+    "secret_digest",
+    "split_key",
     "stamp",
     "succeeded",
 ]

@@ -66,6 +66,8 @@ class EffectRow(Message):
     outcome: Outcome | None = None
     claimed_at: Timestamp
     finished_at: Timestamp | None = None
+    token: str = ""
+    """Fresh for each claim: an own claim come back is recognised by it."""
 
 
 class KeyRow(Message):
@@ -122,14 +124,21 @@ class Reservation(Message):
     amount: float
 
 
+LedgerKind = Literal[
+    "decision", "vote", "approval", "outcome", "policy", "freeze", "key", "definition"
+]
+"""What a ledger entry tells; ``approval`` is how asking people ended."""
+
+
 class LedgerEntry(Message):
-    """One link of a tenant's chain: ``hash = SHA-256(prev ‖ n ‖ body_digest)``."""
+    """One link of a tenant's chain: ``hash = SHA-256(prev ‖ n ‖ body_digest)``.
+
+    The three hashes are 64 hex digits; ``docs/ledger.md`` fixes every byte.
+    """
 
     tenant: str
     n: int
-    kind: Literal[
-        "decision", "vote", "outcome", "policy", "freeze", "key", "definition"
-    ]
+    kind: LedgerKind
     ref: str
     at: Timestamp
     body_digest: str
@@ -137,6 +146,20 @@ class LedgerEntry(Message):
     hash: str
     body: JsonObject | None = None
     """None once retention dropped it; the chain stays."""
+
+    text: str | None = None
+    """The exact text that ``body_digest`` is the SHA-256 of; ``body`` is read of it."""
+
+
+class SignedHead(Message):
+    """Where a tenant's chain had come to, signed: what shows that it was cut."""
+
+    tenant: str
+    n: int
+    hash: str
+    at: Timestamp
+    key_id: str
+    seal: str
 
 
 class Capabilities(Message):
