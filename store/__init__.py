@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from store.faults import ANY, Chances, Fault, Faults, FaultyStore
+from store.opening import open_store
 from store.protocol import (
     ALL_EVENTS,
     Append,
@@ -27,15 +29,20 @@ from store.protocol import (
 
 __all__ = [
     "ALL_EVENTS",
+    "ANY",
     "Append",
     "Approvals",
     "Budgets",
+    "Chances",
     "Cursor",
     "DecisionFilter",
     "Decisions",
     "Definitions",
     "Effects",
     "EventFilter",
+    "Fault",
+    "Faults",
+    "FaultyStore",
     "Freezes",
     "Idempotency",
     "Keys",
@@ -46,4 +53,5 @@ __all__ = [
     "Runs",
     "Store",
     "Workers",
+    "open_store",
 ]

@@ -11,6 +11,7 @@ from contracts import (
     JsonObject,
     LedgerEntry,
     Outcome,
+    SignedHead,
     Timestamp,
 )
 from store.protocol.pages import Cursor, Page
@@ -23,6 +24,7 @@ class DecisionFilter(NamedTuple):
     state: str | None = None
     rule: str | None = None
     subject: str | None = None
+    correlation_id: str | None = None
 
 
 class Decisions(Protocol):
@@ -124,7 +126,10 @@ class Effects(Protocol):
     """
 
     async def consume(self, row: EffectRow) -> tuple[EffectRow, bool]:
-        """Insert a claimed row; the stored row and whether it is ours."""
+        """Insert a claimed row; the stored row and whether it is ours.
+
+        An own claim come back is recognised by a ``token`` that is not empty.
+        """
 
     async def finish(self, row: EffectRow) -> None:
         """Store how it ended, and settle the decision with it."""
@@ -153,12 +158,21 @@ class Ledger(Protocol):
         body: JsonObject,
         at: Timestamp,
     ) -> None:
-        """Chain an entry that belongs to no decision record."""
+        """Chain an entry that belongs to no decision record; again is harmless."""
 
     async def page(
         self, tenant: str, *, limit: int, after: int = 0
     ) -> tuple[LedgerEntry, ...]:
         """Entries with their bodies, oldest first, from ``after + 1`` on."""
 
+    async def of(self, tenant: str, ref: str) -> tuple[LedgerEntry, ...]:
+        """Entries that tell of one decision, or of whatever ``ref`` names."""
+
     async def head(self, tenant: str) -> LedgerEntry | None:
         """The last entry, without its body."""
+
+    async def keep_head(self, head: SignedHead) -> None:
+        """Keep a signed head; of several the one with the greatest ``n`` stays."""
+
+    async def signed_head(self, tenant: str) -> SignedHead | None:
+        """The signed head that is kept."""

@@ -63,6 +63,7 @@ class Runs(Protocol):
     ) -> tuple[RunRow, bool]:
         """Insert a run, reserve its budgets, settle its decision, all or nothing.
 
+        The run of index ``0`` settles: done, with ``{"run_id": …}`` as the result.
         The stored row and whether it is ours: a run of that id may be there already.
         Raises Conflict ``run_exists`` (details: run_id) if an open run of the
         workflow has the key, PermanentError ``budget_exceeded`` (details: which).
@@ -87,7 +88,8 @@ class Runs(Protocol):
     ) -> RunRow | None:
         """Take the lease of an open run that nobody holds (or whose time is over).
 
-        None if it is held, ended or not there.
+        None if it is held, ended or not there. An own claim come back is recognised
+        by its ``owner`` and ``until``.
         """
 
     async def renew(
@@ -101,11 +103,12 @@ class Runs(Protocol):
     async def append(self, tenant: str, run_id: str, append: Append) -> None:
         """Write events at their positions, in order, all or a prefix.
 
-        Raises SequenceConflict if a position is taken by another writer, or the run
-        has ended; our own write come back is no conflict.
+        Raises SequenceConflict if a position is taken by another writer, one before
+        it is empty, or the run has ended; our own write come back is no conflict.
+        Raises NotFound if there is no such run.
         """
 
-    async def events(
+    async def events(  # noqa: PLR0913 - one question of an HTTP caller
         self,
         tenant: str,
         run_id: str,
@@ -121,7 +124,13 @@ class Runs(Protocol):
         """One event."""
 
     async def put(self, tenant: str, run_id: str, item: InboxItem) -> bool:
-        """Lay something into a run's inbox; False if the same item lay there."""
+        """Lay something into a run's inbox; False if the same item lay there.
+
+        False also if there is no such run.
+        """
+
+    async def item(self, tenant: str, run_id: str, item_id: str) -> InboxItem | None:
+        """What lies, or lay, in the inbox under this natural key: who was first."""
 
     async def drain(self, tenant: str, run_id: str) -> tuple[InboxItem, ...]:
         """What lies unhandled in the inbox, in order of arrival."""
