@@ -21,6 +21,9 @@ class CastVote(Message):
     """One subject's vote; a subject has one."""
 
     subject: str
+    known_as: tuple[str, ...] = ()
+    """Under which names a question may have asked the voter: ``role:approver``."""
+
     vote: Literal["grant", "refuse"]
     at: Timestamp
     comment: str = ""

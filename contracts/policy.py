@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from contracts.canonical import digest
+from contracts.clock import Timestamp
 from contracts.message import Message
 
 RuleId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
@@ -59,6 +60,14 @@ class Budget(Message):
     meter: Literal["tokens", "cost", "runs", "calls"]
     window: Literal["minute", "hour", "day", "run"]
     limit: Annotated[float, Field(ge=0)]
+
+    def window_at(self, at: Timestamp) -> str:
+        """The name of the window (UTC) that a moment falls into: ``day:2026-11-21``."""
+        return f"{self.window}:{at[: _WINDOW_CHARS[self.window]] or self.window}"
+
+
+_WINDOW_CHARS = {"minute": 16, "hour": 13, "day": 10, "run": 0}
+"""How much of a timestamp names the window it falls into."""
 
 
 class Policy(Message):

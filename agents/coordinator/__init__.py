@@ -1,0 +1,1 @@
+"""The gate: decisions are judged, recorded, released; people are asked and heard."""
