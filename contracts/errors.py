@@ -114,6 +114,7 @@ CODES: dict[str, Code] = {
         422, "An expression uses a node that cannot have run."
     ),
     "definition_too_new": Code(422, "The definition is of a newer schema."),
+    "retry_limited": Code(422, "Only what was provably not sent is tried again."),
     "schema_invalid": Code(422, "A JSON Schema is not valid."),
     "input_invalid": Code(422, "The input breaks its schema."),
     "output_invalid": Code(500, "The output breaks its schema."),
@@ -170,6 +171,7 @@ CODES: dict[str, Code] = {
     "tenant_mismatch": Code(403, "The message crosses tenants."),
     "proposal_invalid": Code(422, "The proposal is not valid."),
     "canceled": Code(409, "It was canceled."),
+    "signal_timeout": Code(504, "The signal did not come in time."),
 }
 """Every code with its status and sentence; the one place that knows them."""
 

@@ -9,7 +9,7 @@ from contracts.errors import InvalidInput
 from contracts.message import Message
 
 MOST_PROBLEMS = 20
-"""How many problems one error tells; its ``total`` counts all of them."""
+"""How many problems one error tells if nothing else is said."""
 
 _SHOWN = 64
 
@@ -26,14 +26,16 @@ class Problem(Message):
     message: str
 
 
-def invalid(problems: Sequence[Problem], *, code: str = "") -> InvalidInput:
+def invalid(
+    problems: Sequence[Problem], *, code: str = "", most: int = MOST_PROBLEMS
+) -> InvalidInput:
     """The error that tells these problems; the first one gives code and sentence.
 
-    Its details hold ``problems``, at most 20, and their ``total``.
+    Its details hold ``problems``, at most ``most``, and their ``total``.
     """
     first = problems[0]
     where = f"{first.pointer}: " if first.pointer.strip("/") else ""
-    told = [problem.model_dump() for problem in problems[:MOST_PROBLEMS]]
+    told = [problem.model_dump() for problem in problems[:most]]
     return InvalidInput(
         f"{where}{first.message}",
         code=code or first.code,

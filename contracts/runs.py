@@ -133,6 +133,9 @@ class RunRow(Message):
     carried: JsonObject = Field(default_factory=dict)
     """Outputs of an earlier run's nodes that are not run again."""
 
+    call_was_judged: bool = False
+    """The run's decision was its one tool call, with these very arguments."""
+
     created_at: Timestamp
     state: RunState = RunState()
     lease: Lease | None = None

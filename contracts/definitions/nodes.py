@@ -97,7 +97,7 @@ class Branch(Node):
     """The first case that holds, else the default."""
 
     type: Literal["branch"]
-    cases: Annotated[tuple[Case, ...], Field(min_length=1)]
+    cases: Annotated[tuple[Case, ...], Field(min_length=1, max_length=100)]
     default: NodeId | None = None
 
 

@@ -84,6 +84,9 @@ class Database:
         self._loop = asyncio.get_running_loop()
         self._timeout_s = settings.timeout_s
         self._settings = settings
+        self.written = 0
+        """How many units that may write were ever given."""
+
         self._waiting: deque[_Job] = deque()
         self._thread = _Thread(settings, self._tell)
         self._opened: asyncio.Future[None] = self._loop.create_future()
@@ -137,6 +140,7 @@ class Database:
 
     def write(self, unit: Callable[[Connection], T]) -> asyncio.Future[T]:
         """Run a unit that may write; its result, once that is committed."""
+        self.written += 1
         return self._submit(unit, writes=True)
 
     def read(self, unit: Callable[[Connection], T]) -> asyncio.Future[T]:
