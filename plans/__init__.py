@@ -1,1 +1,54 @@
-"""What is meant: expressions, plans, graphs and folds, as pure functions."""
+"""What is meant: expressions, plans, graphs and folds, as pure functions.
+
+No clock, no I/O: equal arguments give equal answers, here and after every crash.
+Expressions and templates live in ``plans.expressions``.
+"""
+
+from __future__ import annotations
+
+from plans.compile import (
+    KINDS,
+    check_stage,
+    check_tool,
+    compile_workflow,
+    read_definition,
+    read_workflow,
+    references,
+)
+from plans.fold import Progress, apply, fold, resume_fold
+from plans.graph import Frontier, Routes, Settled, Values, routes
+from plans.plan import Catalog, CatalogEntry, EdgeEnd, Plan, PlanEdge, PlanNode
+from plans.requests import HttpRequest, RequestTemplate, compile_request
+from plans.schemas import Schema, compile_schema
+from plans.yaml_text import read_yaml
+
+__all__ = [
+    "KINDS",
+    "Catalog",
+    "CatalogEntry",
+    "EdgeEnd",
+    "Frontier",
+    "HttpRequest",
+    "Plan",
+    "PlanEdge",
+    "PlanNode",
+    "Progress",
+    "RequestTemplate",
+    "Routes",
+    "Schema",
+    "Settled",
+    "Values",
+    "apply",
+    "check_stage",
+    "check_tool",
+    "compile_request",
+    "compile_schema",
+    "compile_workflow",
+    "fold",
+    "read_definition",
+    "read_workflow",
+    "read_yaml",
+    "references",
+    "resume_fold",
+    "routes",
+]

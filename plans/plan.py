@@ -9,10 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from plans.expressions import Expression, Template
-from plans.schemas import Schema
-
-from contracts import JsonObject
+from contracts import JsonObject, Problem
 from contracts.definitions import (
     Described,
     Risk,
@@ -20,6 +17,8 @@ from contracts.definitions import (
     Workflow,
     WorkflowNode,
 )
+from plans.expressions import Expression, Template
+from plans.schemas import Schema
 
 EdgeEnd = Literal["done", "error", "refused"]
 """Which end of a node an edge leaves."""
@@ -109,3 +108,6 @@ class Plan:
 
     facts: JsonObject
     """What rules and approvers see: risk, tools, effects, node counts."""
+
+    warnings: tuple[Problem, ...] = ()
+    """What is allowed, and may not do what its author thinks."""

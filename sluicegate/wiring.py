@@ -9,8 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agents import Activation
-from agents.coordinator import CoordinatorAgent, GateSettings, PolicyBook, explain
-from agents.workflow import Heartbeat, WorkflowAgent
+from agents.coordinator import (
+    CoordinatorAgent,
+    Gate,
+    GateSettings,
+    PolicyBook,
+    Verdicts,
+    explain,
+)
+from agents.workflow import Heartbeat, Nudges, WorkflowAgent
 from bus import Bus, open_bus
 from contracts import (
     Clock,
@@ -27,12 +34,20 @@ from contracts import (
     stamp,
 )
 from gateways.http import Cursors, Door, serve_http
-from runs import Engine, Ports, Terms, Tools, open_tools
+from runs import (
+    Engine,
+    HttpPolicy,
+    Ports,
+    Terms,
+    open_tools,
+    registered_functions,
+)
 from runs.admission import Admission
 from runs.carriers import RunStarting, carriers
 from runs.entry import RunEntry
 from sluicegate import __version__
 from sluicegate.config import Settings, load_policy
+from sluicegate.credentials import credentials
 from sluicegate.material import keep, open_seals
 from store import Store, open_store
 
@@ -106,7 +121,17 @@ async def _parts(settings: Settings, clock: Clock, life: AsyncExitStack) -> _Par
 async def _start_worker(parts: _Parts, life: AsyncExitStack) -> None:
     settings, policy = parts.settings, parts.policies.current.policy
     admission = Admission(parts.store, parts.seals, parts.clock)
-    tools = await life.enter_async_context(_tools(settings, parts.clock))
+    tools = await life.enter_async_context(
+        open_tools(
+            parts.clock,
+            policy=HttpPolicy(
+                allow_private=settings.tools.http.allow_private,
+                ports=settings.tools.http.ports,
+            ),
+            credentials=credentials(settings),
+            functions=registered_functions(),
+        )
+    )
     engine = await life.enter_async_context(
         Engine(
             Ports(
@@ -155,6 +180,7 @@ async def _start_worker(parts: _Parts, life: AsyncExitStack) -> None:
         python_tools=tools.python_tools,
     )
     await heartbeat.beat()
+    await life.enter_async_context(Nudges(parts.bus, engine))
     await life.enter_async_context(
         Activation(
             parts.bus,
@@ -167,16 +193,16 @@ async def _start_worker(parts: _Parts, life: AsyncExitStack) -> None:
 
 
 async def _start_coordinator(parts: _Parts, life: AsyncExitStack) -> None:
-    settings = parts.settings
+    settings = GateSettings(
+        verdict_ttl_s=parts.settings.gate.verdict_ttl_s,
+        sweep_s=parts.settings.runs.sweep_s,
+    )
     agent = CoordinatorAgent(
+        gate=Gate(parts.store, parts.policies, parts.clock, settings),
+        verdicts=Verdicts(parts.seals, settings),
         store=parts.store,
         bus=parts.bus,
         clock=parts.clock,
-        seals=parts.seals,
-        policies=parts.policies,
-        settings=GateSettings(
-            verdict_ttl_s=settings.gate.verdict_ttl_s, sweep_s=settings.runs.sweep_s
-        ),
     )
     await life.enter_async_context(
         Activation(
@@ -205,10 +231,6 @@ def _door(parts: _Parts) -> Door:
         gate_deadline_s=parts.settings.gate.deadline_s,
         hosts=_LOOPBACK | {server.host, _host_of(server.public_url)},
     )
-
-
-def _tools(settings: Settings, clock: Clock) -> AsyncExitStack:
-    raise NotImplementedError
 
 
 async def _first_key(parts: _Parts) -> bool:

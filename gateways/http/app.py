@@ -83,10 +83,10 @@ def _around(
     log = structlog.get_logger("http").bind()
 
     @web.middleware
-    async def around(request: web.Request, handle: _Handle) -> web.StreamResponse:
+    async def around(request: web.Request, handler: _Handle) -> web.StreamResponse:
         began = time.perf_counter()
         request["request_id"] = request_id = new_id("msg").replace("msg_", "req_")
-        response = await _answer(door, request, handle)
+        response = await _answer(door, request, handler)
         if not response.prepared:
             response.headers.update(_HEADERS)
             response.headers["X-Request-Id"] = request_id

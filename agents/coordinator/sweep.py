@@ -1,0 +1,102 @@
+"""The sweep: what time or a crash left lying is taken up again."""
+
+from __future__ import annotations
+
+import structlog
+
+from agents.coordinator.approvals import ballots
+from agents.coordinator.approvals.voting import Voting
+from agents.coordinator.docket import Docket
+from agents.coordinator.releasing import NAME, Asker
+from agents.coordinator.settings import GateSettings
+from contracts import (
+    ENDED,
+    Approval,
+    Approved,
+    Clock,
+    DecisionRecord,
+    later,
+    stamp,
+)
+from store import Store
+
+_AT_ONCE = 1_000
+_CLOCK_SKEW_S = 60.0
+"""A verdict so long past its end is used by nobody, whatever their clock says."""
+
+
+class Sweep:
+    """Ends approvals whose time is over, releases verdicts nobody performed.
+
+    Guarantees: safe beside other coordinators; what one of them did is not undone.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        docket: Docket,
+        voting: Voting,
+        clock: Clock,
+        settings: GateSettings,
+    ) -> None:
+        self._decisions = store.decisions
+        self._approvals = store.approvals
+        self._effects = store.effects
+        self._runs = store.runs
+        self._docket = docket
+        self._voting = voting
+        self._clock = clock
+        self._settings = settings
+        self._log = structlog.get_logger(NAME).bind()
+
+    async def sweep(self) -> None:
+        """Do all that is due now. Raises TemporaryError; the next sweep goes on."""
+        now = stamp(self._clock.now())
+        for approval in await self._approvals.due(now, limit=_AT_ONCE):
+            await self._expire(approval)
+
+        before = later(now, -self._settings.release_grace_s)
+        for record in await self._decisions.unperformed(
+            recorded_before=before, limit=_AT_ONCE
+        ):
+            await self._take_up(record)
+
+    async def _expire(self, approval: Approval) -> None:
+        after = ballots.expired(approval, stamp(self._clock.now()))
+        if not await self._voting.change(approval, after):
+            return
+
+        record = await self._decisions.get(approval.tenant, approval.decision_id)
+        if record is not None:
+            self._found(record, "approval_expired")
+            await self._docket.expire(record)
+
+    async def _take_up(self, record: DecisionRecord) -> None:
+        """Release a verdict again that nobody used, or end it when it is too late."""
+        verdict = await self._docket.in_force(record)
+        now = stamp(self._clock.now())
+        if not isinstance(verdict, Approved):
+            return
+
+        if verdict.issued_at < later(now, -self._settings.release_grace_s):
+            if now <= later(verdict.expires_at, _CLOCK_SKEW_S):
+                self._found(record, "unperformed")
+                await self._docket.proceed(record, Asker.then(record))
+            elif not await self._is_in_use(record):
+                self._found(record, "verdict_expired")
+                await self._docket.expire(record)
+
+    async def _is_in_use(self, record: DecisionRecord) -> bool:
+        """Whether an effect began in time: then its end is the decision's."""
+        if await self._effects.get(record.tenant, record.id, "0") is not None:
+            return True
+
+        if record.decision.proposer.kind != "run":
+            return False
+
+        run = await self._runs.get(record.tenant, record.decision.run_id or "")
+        return run is not None and run.state.status not in ENDED
+
+    def _found(self, record: DecisionRecord, what: str) -> None:
+        self._log.warning("sweep.found", what=what, decision_id=record.id)

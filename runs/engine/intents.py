@@ -1,0 +1,133 @@
+"""From a listed call to its intent: permitted, refused or held; then said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from contracts import Approval, Fault, JsonObject, TemporaryError
+from contracts.definitions import Acting
+from plans.plan import PlanNode
+from runs.engine.answers import settle
+from runs.engine.permits import Permits
+from runs.engine.ports import Ports, Terms
+from runs.engine.stepping import advance, again, complete, fail
+from runs.engine.walk import Hold, Walk
+from runs.tools import ToolCall
+
+_MOST_ASKED = 3
+"""How often a verdict that came too late is asked for again."""
+
+
+class Intents:
+    """Decides over the listed calls of one run."""
+
+    def __init__(
+        self, ports: Ports, terms: Terms, try_again: Callable[[], None]
+    ) -> None:
+        """``try_again`` is called if somebody who may say no did not answer."""
+        self._permits = Permits(ports, terms)
+        self._approvals = ports.store.approvals
+        self._try_again = try_again
+
+    async def permit(self, walk: Walk) -> list[PlanNode]:
+        """The nodes whose call may be made now; the others fail, wait or stay listed.
+
+        If the run is to stop, none.
+        """
+        permitted: list[PlanNode] = []
+        try:
+            while walk.calls and walk.room and not walk.stopping:
+                await self._decide(walk, permitted)
+                advance(walk)
+        except TemporaryError:
+            self._try_again()
+
+        if walk.stopping:
+            walk.in_flight.difference_update(node.id for node in permitted)
+            permitted.clear()
+
+        return permitted
+
+    async def settle(self, node_id: str) -> None:
+        """A call has ended; what was set aside for it is used."""
+        await self._permits.settle(node_id)
+
+    async def _decide(self, walk: Walk, permitted: list[PlanNode]) -> None:
+        node = walk.plan.nodes[walk.calls[0]]
+        refusal = await self._permits.refusal(walk, node)
+        if refusal is None and node.type == "approval":
+            await self._grant(walk, node)
+        elif refusal is None:
+            walk.in_flight.add(node.id)
+            permitted.append(node)
+        else:
+            _refuse(walk, node, refusal)
+
+        walk.calls.remove(node.id)
+
+    async def _grant(self, walk: Walk, node: PlanNode) -> None:
+        """People said yes: that is what the node has for output."""
+        decision_id = walk.progress.node(node.id).decision_id or ""
+        approval = await self._approvals.of_decision(walk.row.tenant, decision_id)
+        settle(walk, node, "succeeded")
+        complete(walk, node, _votes(approval))
+
+
+def intend(walk: Walk, node: PlanNode) -> ToolCall:
+    """Say that the call is about to be made; the call that may be made once stored."""
+    known, tool = walk.progress.node(node.id), node.tool
+    if tool is None:
+        raise TypeError(f"The node {node.id!r} calls no tool.")
+
+    key = f"{walk.row.id}:{node.id}:0"
+    own = {"decision_id": known.decision_id} if known.decision_id else {}
+    walk.log.say(
+        "tool_call",
+        node.id,
+        known.attempt,
+        call_id=f"call_{walk.progress.seq + 1}",
+        tool=tool.name,
+        input=known.input,
+        effect=tool.effect,
+        key=key,
+        **own,
+    )
+    own_timeout = (
+        node.definition.timeout_s if isinstance(node.definition, Acting) else None
+    )
+    return ToolCall(
+        tool=tool,
+        input=known.input or {},
+        key=key,
+        timeout_s=own_timeout or tool.timeout_s,
+        tenant=walk.row.tenant,
+        subject=walk.row.principal.subject,
+        run_id=walk.row.id,
+        node_id=node.id,
+        attempt=known.attempt,
+    )
+
+
+def _refuse(walk: Walk, node: PlanNode, refusal: Hold | Fault) -> None:
+    known = walk.progress.node(node.id)
+    asked = known.attempt - known.tried_from
+    if isinstance(refusal, Hold):
+        walk.holds[node.id] = refusal
+        if refusal.until is not None:
+            walk.timers[node.id] = refusal.until
+    elif refusal.code == "verdict_expired" and asked < _MOST_ASKED:
+        settle(walk, node, "expired", refusal)
+        again(walk, node, by="gate")
+    else:
+        settle(walk, node, "failed", refusal)
+        fail(walk, node, refusal)
+
+
+def _votes(approval: Approval | None) -> JsonObject:
+    votes = () if approval is None else approval.votes
+    granted = [vote for vote in votes if vote.vote == "grant"]
+    return {
+        "approved": True,
+        "by": [vote.subject for vote in granted],
+        "comment": granted[-1].comment if granted else "",
+    }

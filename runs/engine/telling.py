@@ -1,0 +1,95 @@
+"""Telling what was stored: hot events, log lines, the end of the run."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+
+import structlog
+
+from bus import Bus
+from contracts import (
+    TERMINAL,
+    Envelope,
+    RunEnded,
+    RunEvent,
+    RunEventSaid,
+    RunRow,
+    said,
+)
+from contracts.envelope import Body
+from plans.fold import STATUS_AT_END
+
+_log = structlog.get_logger()
+
+_LINES = {
+    "run_created": "run.created",
+    "run_claimed": "run.claimed",
+    "run_paused": "run.paused",
+    "tool_call": "tool.called",
+    **dict.fromkeys(TERMINAL, "run.ended"),
+}
+"""The events that are a line of the log, and its name there."""
+
+_SHOWN = ("reason", "tool", "call_id", "effect", "key")
+"""The parts of a payload that a line shows."""
+
+
+def tell(bus: Bus, row: RunRow, owner: str, events: tuple[RunEvent, ...]) -> None:
+    """Broadcast stored events on the run's topic; the last may be its end."""
+    topic = f"run:{row.id}"
+    for event in events:
+        bus.broadcast(topic, partial(_event_said, row, owner, event))
+
+    if events[-1].type in TERMINAL:
+        bus.broadcast(topic, partial(_run_ended, row, owner, events[-1]))
+
+    if _log.is_enabled_for(logging.INFO):
+        _write(row, owner, events)
+
+
+def _event_said(row: RunRow, owner: str, event: RunEvent) -> Envelope:
+    return _envelope(row, owner, event, RunEventSaid(event=event))
+
+
+def _run_ended(row: RunRow, owner: str, last: RunEvent) -> Envelope:
+    ended = RunEnded(run_id=row.id, status=STATUS_AT_END[last.type], origin=row.origin)
+    return _envelope(row, owner, last, ended)
+
+
+def _envelope(row: RunRow, owner: str, event: RunEvent, body: Body) -> Envelope:
+    return said(
+        body,
+        by=owner,
+        tenant=row.tenant,
+        at=event.at,
+        correlation_id=row.correlation_id,
+    )
+
+
+def _write(row: RunRow, owner: str, events: tuple[RunEvent, ...]) -> None:
+    for event in events:
+        line = _LINES.get(event.type)
+        if line is not None:
+            shown = {key: event.payload[key] for key in _SHOWN if key in event.payload}
+            _log.info(
+                line,
+                run_id=row.id,
+                tenant=row.tenant,
+                correlation_id=row.correlation_id,
+                workflow=row.workflow,
+                worker=owner,
+                **({"node_id": event.node_id} if event.node_id else {}),
+                **shown,
+                **_ending(event),
+            )
+
+
+def _ending(event: RunEvent) -> dict[str, str]:
+    """How the run ended, if this event ends it."""
+    if event.type not in TERMINAL:
+        return {}
+
+    error = event.payload.get("error") or {}
+    code = {"code": error["code"]} if "code" in error else {}
+    return {"status": STATUS_AT_END[event.type], **code}

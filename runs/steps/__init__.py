@@ -1,0 +1,23 @@
+"""Steps: what each node type comes to, as pure evaluation."""
+
+from __future__ import annotations
+
+from runs.steps.registry import STEPS, evaluate, input_breach, output_breach
+from runs.steps.results import Asks, Broken, Calls, Done, StepResult, Waits
+from runs.steps.routing import Values, edges_at, routes
+
+__all__ = [
+    "STEPS",
+    "Asks",
+    "Broken",
+    "Calls",
+    "Done",
+    "StepResult",
+    "Values",
+    "Waits",
+    "edges_at",
+    "evaluate",
+    "input_breach",
+    "output_breach",
+    "routes",
+]
