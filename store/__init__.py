@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from store.faults import ANY, Chances, Fault, Faults, FaultyStore
+from store.faults import ANY, Chances, FaultKind, Faults, FaultyStore
 from store.opening import open_store
 from store.protocol import (
     ALL_EVENTS,
@@ -40,7 +40,7 @@ __all__ = [
     "Definitions",
     "Effects",
     "EventFilter",
-    "Fault",
+    "FaultKind",
     "Faults",
     "FaultyStore",
     "Freezes",

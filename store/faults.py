@@ -25,7 +25,7 @@ from store.protocol import (
 
 T = TypeVar("T")
 
-Fault = Literal["unavailable", "timeout", "execute_and_timeout"]
+FaultKind = Literal["unavailable", "timeout", "execute_and_timeout"]
 """Refused at once; not executed and told so late; executed, but told it was not."""
 
 ANY = "*"
@@ -51,12 +51,12 @@ class Faults:
     def __init__(
         self, seed: int | str = 0, chances: Mapping[str, Chances] | None = None
     ) -> None:
-        self.happened: Counter[tuple[str, Fault]] = Counter()
+        self.happened: Counter[tuple[str, FaultKind]] = Counter()
         self.chances = dict(chances or {})
         self._random = random.Random(seed)
-        self._said: list[tuple[str, Fault]] = []
+        self._said: list[tuple[str, FaultKind]] = []
 
-    def next(self, verb: str, fault: Fault) -> None:
+    def next(self, verb: str, fault: FaultKind) -> None:
         """The next call of this verb meets this fault, whatever the chances."""
         self._said.append((verb, fault))
 
@@ -75,7 +75,7 @@ class Faults:
 
         raise StoreUnavailable(f"Fault in {verb}: {fault}.")
 
-    def _fault_of(self, verb: str) -> Fault | None:
+    def _fault_of(self, verb: str) -> FaultKind | None:
         for said in self._said:
             if said[0] == verb:
                 self._said.remove(said)
@@ -88,11 +88,11 @@ class Faults:
         keys = (verb, aggregate, ANY)
         return next((self.chances[k] for k in keys if k in self.chances), Chances())
 
-    def _by_chance(self, chances: Chances) -> Fault | None:
+    def _by_chance(self, chances: Chances) -> FaultKind | None:
         drawn = self._random.random()
         for fault, chance in chances._asdict().items():
             if drawn < chance:
-                return cast(Fault, fault)
+                return cast(FaultKind, fault)
 
             drawn -= chance
 

@@ -36,6 +36,5 @@ def _path(url: str) -> str:
     if url.startswith(_FILE) and len(url) > len(_FILE):
         return url.removeprefix(_FILE)
 
-    raise ConfigurationError(
-        f"store.url: {url!r} names no store; use sqlite:///path or {_IN_MEMORY}"
-    )
+    message = f"store.url: {url!r} names no store; use sqlite:///path or {_IN_MEMORY}"
+    raise ConfigurationError(message, code="store_unusable")

@@ -11,6 +11,9 @@ from contracts import SluicegateError, StoreUnavailable
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
+SMALL_CHARS = 16_384
+"""A longer text is read again each time, so that what is kept stays bounded."""
+
 _NEVER = -1
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from contracts import Approval, DecisionRecord, Outcome, Timestamp
 from store.protocol import Cursor, DecisionFilter, Page
 from store.sqlite import approvals
+from store.sqlite.caches import SMALL_CHARS
 from store.sqlite.ledger import Said, chain, said_elsewhere
 from store.sqlite.listing import Source, Span, part_of
 from store.sqlite.rows import Row, many, one
@@ -110,7 +111,9 @@ class SqliteDecisions:
         if before is not None:
             return _record(before)
 
-        self._recent.put((record.tenant, record.id), record)
+        if len(prepared.row[-1]) <= SMALL_CHARS:
+            self._recent.put((record.tenant, record.id), record)
+
         return record
 
     async def get(self, tenant: str, decision_id: str) -> DecisionRecord | None:

@@ -7,7 +7,7 @@ from sqlite3 import Connection
 from contracts import Conflict, InvalidInput, JsonObject, Timestamp
 from contracts.definitions import DefinitionKind, Head
 from store.protocol import Cursor, Page
-from store.sqlite.caches import Coherent, Recent
+from store.sqlite.caches import SMALL_CHARS, Coherent, Recent
 from store.sqlite.rows import Row, many, one, unless_refused
 from store.sqlite.texts import json_of, object_of, with_fields
 from store.sqlite.writer import Database
@@ -15,7 +15,7 @@ from store.sqlite.writer import Database
 Name = tuple[str, DefinitionKind, str]
 """Tenant, kind and name of a definition."""
 
-_HEADS = 512
+_HEADS = 256
 _BODIES = 256
 
 _VERSION = "v.tenant = ? AND v.kind = ? AND v.name = ?"
@@ -151,7 +151,8 @@ class SqliteDefinitions:
             return None
 
         head = _head(row[1:])
-        if head.name == name:  # found by id it would not be forgotten
+        small = len(row[2]) <= SMALL_CHARS
+        if small and head.name == name:  # found by id it would not be forgotten
             self._heads.keep(key, head, since)
 
         return head
@@ -178,7 +179,9 @@ class SqliteDefinitions:
             return None
 
         body = object_of(row[0])
-        self._bodies.put(key, body)
+        if len(row[0]) <= SMALL_CHARS:
+            self._bodies.put(key, body)
+
         return body
 
     async def keep(self, tenant: str, digest: str, body: JsonObject) -> None:

@@ -8,6 +8,9 @@ from contracts import IdempotencyRow, Timestamp
 from store.sqlite.rows import Row, one
 from store.sqlite.writer import Database
 
+_AT_ONCE = 1_000
+"""Rows that one unit removes, so that nobody waits long behind it."""
+
 _KEY = "tenant = ? AND subject = ? AND route = ? AND key = ?"
 
 
@@ -23,6 +26,15 @@ def _claim(connection: Connection, row: Row, at: Timestamp) -> Row | None:
         return None
 
     return one(connection, f"SELECT body FROM idempotency WHERE {_KEY}", row[:4])
+
+
+def _expire_some(connection: Connection, now: Timestamp) -> int:
+    return connection.execute(
+        "DELETE FROM idempotency WHERE (tenant, subject, route, key) IN ("
+        "SELECT tenant, subject, route, key FROM idempotency "
+        "WHERE expires_at <= ? LIMIT ?)",
+        (now, _AT_ONCE),
+    ).rowcount
 
 
 def _row(row: IdempotencyRow) -> Row:
@@ -47,18 +59,15 @@ class SqliteIdempotency:
 
     async def forget(self, tenant: str, subject: str, route: str, key: str) -> None:
         """See Idempotency."""
-        sql, values = (
-            f"DELETE FROM idempotency WHERE {_KEY}",
-            (
-                tenant,
-                subject,
-                route,
-                key,
-            ),
-        )
+        sql = f"DELETE FROM idempotency WHERE {_KEY}"
+        values = (tenant, subject, route, key)
         await self._database.write(lambda c: c.execute(sql, values).rowcount)
 
     async def expire(self, now: Timestamp) -> int:
         """See Idempotency."""
-        sql = "DELETE FROM idempotency WHERE expires_at <= ?"
-        return await self._database.write(lambda c: c.execute(sql, (now,)).rowcount)
+        removed = 0
+        while True:
+            some = await self._database.write(lambda c: _expire_some(c, now))
+            removed += some
+            if some < _AT_ONCE:
+                return removed

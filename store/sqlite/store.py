@@ -37,7 +37,7 @@ from store.sqlite.settlements import RecentDecisions
 from store.sqlite.workers import SqliteWorkers
 from store.sqlite.writer import Database
 
-_RECENT_DECISIONS = 1_024
+_RECENT_DECISIONS = 512
 
 
 class SqliteStore:
@@ -82,10 +82,7 @@ class SqliteStore:
 
 
 def _touch(connection: Connection) -> None:
-    connection.execute(
-        "INSERT INTO meta (name, value) VALUES ('pinged', '') "
-        "ON CONFLICT DO UPDATE SET value = excluded.value"
-    )
+    connection.execute("UPDATE meta SET value = value WHERE name = 'schema_version'")
 
 
 def _counts(connection: Connection) -> dict[str, int]:

@@ -220,6 +220,16 @@ async def test_idempotency_keys_whose_time_is_over_are_removed(store: Store) -> 
     assert (await store.counts())["idempotency"] == 2
 
 
+async def test_any_number_of_idempotency_keys_is_removed_by_one_call(
+    store: Store,
+) -> None:
+    async with anyio.create_task_group() as tasks:
+        for n in range(1_001):
+            tasks.start_soon(store.idempotency.claim, named(key=str(n)))
+
+    assert await store.idempotency.expire(at(60)) == 1_001
+
+
 async def test_workers_seen_lately_are_alive_with_what_they_last_said(
     store: Store,
 ) -> None:

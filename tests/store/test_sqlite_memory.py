@@ -172,3 +172,16 @@ def test_a_refused_write_has_a_known_end() -> None:
     assert rows.get("a") is None
     rows.keep("a", 1, rows.reading())
     assert rows.get("a") == 1
+
+
+async def test_what_is_large_is_not_kept_in_memory(store: SqliteStore) -> None:
+    large = {"text": "x" * 20_000}
+    said = await store.decisions.record(record(args=large))
+    await store.definitions.keep(TENANT, "sha256:7", large)
+    assert await store.definitions.archived(TENANT, "sha256:7") == large
+
+    with pytest.raises(AssertionError, match="it waited"):
+        at_once(store.decisions.get(TENANT, said.id))
+
+    with pytest.raises(AssertionError, match="it waited"):
+        at_once(store.definitions.archived(TENANT, "sha256:7"))
