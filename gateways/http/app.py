@@ -22,6 +22,9 @@ from gateways.http.routes import PUBLIC, ROUTES, PublicHandler, Route
 
 _Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+_REQUEST_ID = web.RequestKey("request_id", str)
+_CALL = web.RequestKey("call", Call)
+
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -70,8 +73,8 @@ def _guarded(door: Door, route: Route) -> _Handle:
                 f"The key lacks the permission {route.permission}.", code="forbidden"
             )
 
-        call = Call(door, request, request["request_id"], principal)
-        request["call"] = call
+        call = Call(door, request, request[_REQUEST_ID], principal)
+        request[_CALL] = call
         return await route.handler(call)
 
     return handle
@@ -85,7 +88,7 @@ def _around(
     @web.middleware
     async def around(request: web.Request, handler: _Handle) -> web.StreamResponse:
         began = time.perf_counter()
-        request["request_id"] = request_id = new_id("msg").replace("msg_", "req_")
+        request[_REQUEST_ID] = request_id = new_id("msg").replace("msg_", "req_")
         response = await _answer(door, request, handler)
         if not response.prepared:
             response.headers.update(_HEADERS)
@@ -112,17 +115,17 @@ async def _answer(
         _refuse_odd(door, request)
         return await handle(request)
     except SluicegateError as error:
-        return problem_response(error, request["request_id"], _headers_of(request))
+        return problem_response(error, request[_REQUEST_ID], _headers_of(request))
     except web.HTTPException as error:
         return _problem_of(error, request)
     except ConnectionError:
         raise
     except Exception:
         structlog.get_logger("http").exception(
-            "alarm", alarm="http_failed", request_id=request["request_id"]
+            "alarm", alarm="http_failed", request_id=request[_REQUEST_ID]
         )
         failure = SluicegateError(code="internal")
-        return problem_response(failure, request["request_id"], _headers_of(request))
+        return problem_response(failure, request[_REQUEST_ID], _headers_of(request))
 
 
 def _refuse_odd(door: Door, request: web.Request) -> None:
@@ -149,12 +152,12 @@ def _problem_of(error: web.HTTPException, request: web.Request) -> web.Response:
         headers = {**headers, "Allow": ", ".join(sorted(error.allowed_methods))}
 
     told = PermanentError(CODES[code].sentence, code=code)
-    return problem_response(told, request["request_id"], headers)
+    return problem_response(told, request[_REQUEST_ID], headers)
 
 
 def _headers_of(request: web.Request) -> dict[str, str]:
-    call = request.get("call")
-    return call.headers if isinstance(call, Call) else {}
+    call = request.get(_CALL)
+    return call.headers if call is not None else {}
 
 
 def _route_of(request: web.Request) -> str:
