@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from types import TracebackType
 from typing import Generic, Protocol, Self, TypeVar
 
@@ -22,6 +23,12 @@ from contracts.message import Message
 B = TypeVar("B", bound=Message)
 
 _BOUND_FROM_BODY = ("decision_id", "run_id", "conversation_id")
+
+
+@cache
+def _bound_of(body: type[Message]) -> tuple[str, ...]:
+    """The ids that messages of this type hold of what they are about."""
+    return tuple(name for name in _BOUND_FROM_BODY if name in body.model_fields)
 
 
 class Ear(Protocol):
@@ -167,14 +174,10 @@ class Activation:
 def _ids(envelope: Envelope) -> dict[str, str]:
     """The ids of a message and of what it is about."""
     body = envelope.body
-    ids = {
-        name: value
-        for name in _BOUND_FROM_BODY
-        if (value := getattr(body, name, None)) is not None
-    }
-    own = getattr(body, "id", None)
-    if own is not None:
-        ids[f"{envelope.kind}_id"] = own
+    found = {name: getattr(body, name) for name in _bound_of(type(body))}
+    ids = {name: value for name, value in found.items() if value is not None}
+    if "id" in type(body).model_fields:
+        ids[f"{envelope.kind}_id"] = getattr(body, "id")  # noqa: B009  by its type
 
     return {
         **ids,

@@ -136,7 +136,7 @@ class _Bench:
     async def _run(self, name: str, values: JsonObject) -> None:
         decision_id = new_id("dec")
         run_id = derived_id("run", decision_id, "0")
-        async with self._service.bus.listen(f"run:{run_id}") as heard:
+        async with self._service.bus.listen(f"run:{run_id}:rest") as heard:
             args = {"workflow": name, "input": values}
             await self._propose("workflow.run", args, decision_id)
             async for envelope in heard:

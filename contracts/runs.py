@@ -74,7 +74,7 @@ class RunState(Message):
     steps_state: dict[str, NodeState] = Field(default_factory=dict)
     output: Any = None
     error: Fault | None = None
-    usage: Usage = Usage()
+    usage: Usage = Field(default_factory=Usage)
     started_at: Timestamp | None = None
     finished_at: Timestamp | None = None
     last_activity_at: Timestamp | None = None
@@ -137,7 +137,7 @@ class RunRow(Message):
     """The run's decision was its one tool call, with these very arguments."""
 
     created_at: Timestamp
-    state: RunState = RunState()
+    state: RunState = Field(default_factory=RunState)
     lease: Lease | None = None
     wake_at: Timestamp | None = None
     """When a waiting run wants to be looked at."""

@@ -26,7 +26,10 @@ class Seals:
         if any(len(key) < _LEAST_KEY_BYTES for key in keys.values()):
             raise ConfigurationError("A seal key has at least 32 bytes.")
 
-        self._keys = dict(keys)
+        self._begun = {
+            key_id: hmac.new(key, _DOMAIN, hashlib.sha256)
+            for key_id, key in keys.items()
+        }
         self.key_id = current
 
     def sealed(self, fields: JsonObject) -> Approved:
@@ -39,12 +42,13 @@ class Seals:
         covered = verdict.model_dump(exclude={"seal"})
         expected = self._mac(verdict.key_id, covered)
         if not hmac.compare_digest(expected.encode(), verdict.seal.encode()):
-            raise VerdictRefused()
+            raise VerdictRefused
 
     def _mac(self, key_id: str, covered: JsonObject) -> str:
-        key = self._keys.get(key_id)
-        if key is None:
+        begun = self._begun.get(key_id)
+        if begun is None:
             raise VerdictRefused("The verdict names a key that is not known.")
 
-        covered = {**covered, "rules": list(covered["rules"])}
-        return hmac.digest(key, _DOMAIN + canonical(covered), hashlib.sha256).hex()
+        mac = begun.copy()
+        mac.update(canonical({**covered, "rules": list(covered["rules"])}))
+        return mac.hexdigest()

@@ -55,7 +55,7 @@ class RunWatch:
     """Listens to a run from before it begins, so that its end is not missed."""
 
     def __init__(self, bus: Bus, run_id: str) -> None:
-        self._listening = bus.listen(f"run:{run_id}")
+        self._listening = bus.listen(f"run:{run_id}:rest")
         self._heard: AsyncIterator[Envelope] | None = None
         self.run_id = run_id
 

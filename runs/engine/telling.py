@@ -36,13 +36,20 @@ _SHOWN = ("reason", "tool", "call_id", "effect", "key")
 
 
 def tell(bus: Bus, row: RunRow, owner: str, events: tuple[RunEvent, ...]) -> None:
-    """Broadcast stored events on the run's topic; the last may be its end."""
-    topic = f"run:{row.id}"
+    """Broadcast stored events on the run's topic, and on another that it rests.
+
+    ``run:ID`` has every event and the end; ``run:ID:rest`` only pauses and the end,
+    for those who wait for nothing else.
+    """
+    topic, last = f"run:{row.id}", events[-1]
     for event in events:
         bus.broadcast(topic, partial(_event_said, row, owner, event))
 
-    if events[-1].type in TERMINAL:
-        bus.broadcast(topic, partial(_run_ended, row, owner, events[-1]))
+    if last.type in TERMINAL:
+        bus.broadcast(topic, partial(_run_ended, row, owner, last))
+        bus.broadcast(f"{topic}:rest", partial(_run_ended, row, owner, last))
+    elif last.type == "run_paused":
+        bus.broadcast(f"{topic}:rest", partial(_event_said, row, owner, last))
 
     if _log.is_enabled_for(logging.INFO):
         _write(row, owner, events)
