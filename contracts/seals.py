@@ -10,8 +10,11 @@ import hmac
 from collections.abc import Mapping
 
 from contracts.canonical import canonical
+from contracts.chains import signed_head
+from contracts.clock import Timestamp
 from contracts.errors import ConfigurationError, VerdictRefused
 from contracts.message import JsonObject
+from contracts.records import LedgerEntry, SignedHead
 from contracts.verdicts import Approved
 
 _DOMAIN = b"sluicegate.verdict.v1\x00"
@@ -26,6 +29,7 @@ class Seals:
         if any(len(key) < _LEAST_KEY_BYTES for key in keys.values()):
             raise ConfigurationError("A seal key has at least 32 bytes.")
 
+        self._keys = dict(keys)
         self._begun = {
             key_id: hmac.new(key, _DOMAIN, hashlib.sha256)
             for key_id, key in keys.items()
@@ -36,6 +40,10 @@ class Seals:
         """The verdict of these fields (all but ``key_id`` and ``seal``), sealed."""
         covered = {**fields, "result": "approved", "key_id": self.key_id}
         return Approved(**covered, seal=self._mac(self.key_id, covered))
+
+    def head_of(self, last: LedgerEntry, at: Timestamp) -> SignedHead:
+        """The head of a ledger that ends with this entry, signed."""
+        return signed_head(last, at, key_id=self.key_id, key=self._keys[self.key_id])
 
     def check(self, verdict: Approved) -> None:
         """Raise VerdictRefused unless the seal fits every covered field."""

@@ -14,6 +14,7 @@ from agents.coordinator import (
     Gate,
     GateSettings,
     PolicyBook,
+    Sealer,
     Verdicts,
     explain,
 )
@@ -204,13 +205,14 @@ async def _start_coordinator(parts: _Parts, life: AsyncExitStack) -> None:
         bus=parts.bus,
         clock=parts.clock,
     )
+    sealer = Sealer(parts.store.ledger, parts.seals, parts.clock, tenant=_TENANT)
     await life.enter_async_context(
         Activation(
             parts.bus,
             parts.clock,
             name="coordinator",
             ears=agent.ears(),
-            chores=agent.chores(),
+            chores=(*agent.chores(), *sealer.chores()),
         )
     )
 

@@ -6,6 +6,7 @@ from agents.coordinator.agent import CoordinatorAgent
 from agents.coordinator.explaining import explain
 from agents.coordinator.gate import Gate
 from agents.coordinator.policy_book import PolicyBook
+from agents.coordinator.sealing import Sealer
 from agents.coordinator.settings import GateSettings
 from agents.coordinator.verdicts import Verdicts
 
@@ -14,6 +15,7 @@ __all__ = [
     "Gate",
     "GateSettings",
     "PolicyBook",
+    "Sealer",
     "Verdicts",
     "explain",
 ]

@@ -105,23 +105,17 @@ class RunControl:
     ) -> None:
         told = {**body, "by": use.approved.subject, "decision_id": use.decision.id}
         item = InboxItem(id=item_id, kind=kind, at=use.at, body=told)
-        first = await self._runs.put(use.tenant, run.id, item)
-        if not first and not await self._is_ours(use, run, item_id):
+        await self._runs.put(use.tenant, run.id, item)
+        there = await self._runs.item(use.tenant, run.id, item_id)
+        winner = there.body if there is not None else {}
+        if winner.get("decision_id") != use.decision.id:
             raise Conflict(
                 "Another answer was first.",
                 code="not_waiting",
-                details={"winner": {"answer": item_id}},
+                details={"winner": _told(there)},
             )
 
         self._nudge(use, run)
-
-    async def _is_ours(self, use: Use, run: RunRow, item_id: str) -> bool:
-        """Whether the row there is this very decision, done again after a crash."""
-        waiting = await self._runs.drain(use.tenant, run.id)
-        return any(
-            item.id == item_id and item.body.get("decision_id") == use.decision.id
-            for item in waiting
-        )
 
     def _nudge(self, use: Use, run: RunRow) -> None:
         self._bus.broadcast(
@@ -134,6 +128,20 @@ class RunControl:
                 correlation_id=run.correlation_id,
             ),
         )
+
+
+def _told(winner: InboxItem | None) -> JsonObject:
+    """What the one who came second may know of the first."""
+    if winner is None:
+        return {}
+
+    body = winner.body
+    return {
+        "kind": winner.kind,
+        "by": body.get("by"),
+        "decision_id": body.get("decision_id"),
+        "at": winner.at,
+    }
 
 
 def _point(run: RunRow, node_id: str | None) -> JsonObject:
