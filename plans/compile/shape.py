@@ -30,11 +30,8 @@ class Shape:
     graph: dict[str, list[str]] = field(default_factory=dict)
     links_from: dict[str, list[Link]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
-
-    @property
-    def is_too_large(self) -> bool:
-        """Whether nothing was looked at but the size."""
-        return not self.graph and self.skeleton.node_count > 0
+    is_too_large: bool = False
+    """Whether nothing was looked at but the size."""
 
     @property
     def starts(self) -> list[Spot]:
@@ -50,7 +47,7 @@ def shape_of(skeleton: Skeleton) -> Shape:
     """The graph and all its problems; only what is certain if it is not whole."""
     shape = Shape(skeleton)
     _check_size(shape)
-    if shape.problems:
+    if shape.is_too_large:
         return shape
 
     shape.graph = _graph(skeleton)
@@ -88,6 +85,7 @@ def _check_size(shape: Shape) -> None:
         if counted > limit:
             message = f"The graph has {counted} {what}; the limit is {limit}."
             shape.tell(pointer, "graph_too_large", message)
+            shape.is_too_large = True
 
 
 def _check_ids(shape: Shape) -> None:
