@@ -151,7 +151,7 @@ class Activation:
             await ear.hear(envelope)
             ending = "done"
         finally:
-            self._log.debug(
+            self._log.info(
                 "message.handled",
                 kind=ear.kind,
                 group=ear.group,

@@ -117,7 +117,7 @@ class Slots:
 
     async def _deliver(self, queued: Queued) -> None:
         envelope, tries = queued
-        self._log.debug(
+        self._log.info(
             "message.delivered",
             message_id=envelope.id,
             kind=envelope.kind,

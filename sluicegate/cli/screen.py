@@ -34,6 +34,8 @@ _COLOURS = {
     "pending": "bright_black",
 }
 
+_WRAPPING = frozenset({"what", "why", "label", "reason", "by"})
+
 screen = Console(highlight=False, soft_wrap=False)
 """Standard output."""
 
@@ -58,10 +60,10 @@ def pretty(body: Any) -> None:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> None:
-    """A table; ids never wrap."""
+    """A table; only what people wrote may wrap."""
     grid = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for name in columns:
-        grid.add_column(name, no_wrap=name in ("id", "run", "decision"))
+        grid.add_column(name, no_wrap=name not in _WRAPPING)
 
     for row in rows:
         grid.add_row(*row)

@@ -136,7 +136,7 @@ def _decision_line(decision: JsonObject) -> Text:
         ("decision ", "bold"),
         f"{decision['action']} {what} ",
         coloured(decision["state"]),
-        (f"  {decision['proposer']['kind']} {decision['proposer']['id']}", _DIM),
+        (f"  by {decision['proposer']['kind']}", _DIM),
         (f"  {decision['id']}", _DIM),
     )
 
@@ -226,7 +226,7 @@ def _grow(
             Text.assemble(
                 (f"{line['timestamp'][11:23]} ", _DIM),
                 f"{line.get('sender')} {how} {line.get('kind')}",
-                (f"  {spent.get(line['message_id'], '')}  {line['message_id']}", _DIM),
+                (f"  {spent.get(line['message_id'], '')}", _DIM),
             )
         )
         _grow(branch, line["message_id"], below, spent)

@@ -141,6 +141,7 @@ class SqliteDecisions:
             "action = ?": where.action,
             "state = ?": where.state,
             "subject = ?": where.subject,
+            "correlation_id = ?": where.correlation_id,
         }
         span = Span(limit, after)
         part = await self._database.read(lambda c: part_of(c, source, conditions, span))

@@ -29,6 +29,7 @@ CREATE INDEX decisions_recorded ON decisions (tenant, recorded_at, id);
 CREATE INDEX decisions_action ON decisions (tenant, action, recorded_at, id);
 CREATE INDEX decisions_state ON decisions (tenant, state, recorded_at, id);
 CREATE INDEX decisions_subject ON decisions (tenant, subject, recorded_at, id);
+CREATE INDEX decisions_chain ON decisions (tenant, correlation_id, recorded_at, id);
 CREATE INDEX decisions_conversation
   ON decisions (tenant, conversation_id, recorded_at, id, action)
   WHERE conversation_id IS NOT NULL;
