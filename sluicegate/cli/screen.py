@@ -34,9 +34,12 @@ _COLOURS = {
     "pending": "bright_black",
 }
 
-_WRAPPING = frozenset({"what", "why", "label", "reason", "by"})
+_IDS = frozenset({"id", "run", "decision"})
+_ID_CHARACTERS = 30
+_WIDE = 160
+"""How many columns a line has where no terminal says it."""
 
-screen = Console(highlight=False, soft_wrap=False)
+screen = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
 """Standard output."""
 
 margin = Console(stderr=True, highlight=False)
@@ -60,10 +63,11 @@ def pretty(body: Any) -> None:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> None:
-    """A table; only what people wrote may wrap."""
+    """A table; an id is never cut."""
     grid = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for name in columns:
-        grid.add_column(name, no_wrap=name not in _WRAPPING)
+        least = _ID_CHARACTERS if name in _IDS else None
+        grid.add_column(name, no_wrap=name in _IDS, min_width=least)
 
     for row in rows:
         grid.add_row(*row)

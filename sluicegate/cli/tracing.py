@@ -65,8 +65,7 @@ def trace(
 def draw(service: Client, correlation: str, *, messages: bool) -> None:
     """Draw the decisions and runs of a chain, and the messages if wanted."""
     found = _gathered(service, correlation, messages=messages)
-    runs = {run["id"]: run for run in found["runs"]}
-    screen.print(_tree(correlation, found["decisions"], runs))
+    screen.print(_tree(found))
     if found["messages"]:
         screen.print(_said(found["messages"]))
 
@@ -81,6 +80,7 @@ def _gathered(service: Client, correlation: str, *, messages: bool) -> JsonObjec
         "correlation_id": correlation,
         "decisions": decisions,
         "runs": list(_runs(service, decisions)),
+        "votes": _votes(service, decisions),
         "messages": list(_messages(correlation)) if messages else [],
     }
 
@@ -104,29 +104,50 @@ def _correlation(service: Client, trace_id: str) -> str:
 def _runs(service: Client, decisions: list[JsonObject]) -> Iterable[JsonObject]:
     """Each run that one of the decisions started, with its events."""
     for decision in decisions:
-        result = (decision["outcome"] or {}).get("result") or {}
-        if "run_id" in result and decision["action"] in ("workflow.run", "tool.call"):
-            run_id = result["run_id"]
-            found = service.call("GET", f"/api/v1/runs/{run_id}")
+        run_id = ((decision["outcome"] or {}).get("result") or {}).get("run_id")
+        found = service.call("GET", f"/api/v1/runs/{run_id}") if run_id else None
+        if found is not None and found.body.get("decision_id") == decision["id"]:
             query = {"include_payload": "true"}
             events = service.pages(f"/api/v1/runs/{run_id}/events", query, _MOST)
-            yield {**found.body, "events": list(events), "by": decision["id"]}
+            yield {**found.body, "events": list(events)}
 
 
-def _tree(
-    correlation: str, decisions: list[JsonObject], runs: dict[str, JsonObject]
-) -> Tree:
-    tree = Tree(Text.assemble(("trace ", "bold"), (correlation, _DIM)))
+def _votes(service: Client, decisions: list[JsonObject]) -> dict[str, list[JsonObject]]:
+    """The votes on each decision that asked people."""
+    asked = [d for d in decisions if d["verdict"]["result"] == "awaiting"]
+    votes = {}
+    for decision in asked:
+        approval = decision["verdict"]["approval_id"]
+        found = service.call("GET", f"/api/v1/approvals/{approval}")
+        votes[decision["id"]] = list(found.body.get("votes", []))
+
+    return votes
+
+
+def _tree(found: JsonObject) -> Tree:
+    """Decisions, below each its verdict, votes and run, in the run what it did."""
+    tree = Tree(Text.assemble(("trace ", "bold"), (found["correlation_id"], _DIM)))
     branches: dict[str, Tree] = {}
-    for decision in decisions:
+    for decision in found["decisions"]:
         parent = branches.get(decision["run_id"] or "", tree)
         branch = parent.add(_decision_line(decision))
         branch.add(_verdict_line(decision))
-        for run in runs.values():
-            if run["by"] == decision["id"]:
+        for vote in found["votes"].get(decision["id"], []):
+            branch.add(_vote_line(decision, vote))
+
+        for run in found["runs"]:
+            if run["decision_id"] == decision["id"]:
                 branches[run["id"]] = _run_branch(branch, run)
 
     return tree
+
+
+def _vote_line(decision: JsonObject, vote: JsonObject) -> Text:
+    return Text.assemble(
+        f"vote {vote['vote']} by {vote['subject']}",
+        (f"  +{_ms(decision['created_at'], vote['at'])}", _DIM),
+        f"  {vote['comment']}",
+    )
 
 
 def _decision_line(decision: JsonObject) -> Text:
