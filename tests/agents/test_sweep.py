@@ -1,0 +1,200 @@
+"""The sweep ends what waited too long and releases what nobody performed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from contracts import (
+    EffectRow,
+    JsonObject,
+    Outcome,
+    later,
+    read,
+)
+from tests.support.clock import FakeClock
+from tests.support.gatehouse import (
+    BOB,
+    GREET,
+    TENANT,
+    Gatehouse,
+    open_gatehouse,
+    paying,
+    tool,
+)
+
+CALL: JsonObject = {"tool": "pay", "input": {"amount": 1}}
+DAY_S = 86_400
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[Gatehouse]:
+    async with open_gatehouse(FakeClock()) as opened:
+        await opened.define("workflow", GREET)
+        await opened.define("tool", tool())
+        yield opened
+
+
+async def test_an_approval_nobody_answers_expires_with_its_decision(
+    house: Gatehouse,
+) -> None:
+    asked = (await house.propose("tool.call", CALL)).awaiting
+
+    await house.clock.advance(DAY_S - 1)
+    await house.agent.sweep()
+    before = await house.approval(asked.approval_id)
+    await house.clock.advance(1)
+    await house.agent.sweep()
+
+    record = await house.record(asked.decision_id)
+    after = await house.approval(asked.approval_id)
+    assert (before.state, after.state) == ("waiting", "expired")
+    assert after.decided_at == house.now
+    assert record.state == "expired"
+    assert record.outcome == Outcome(decision_id=record.id, state="expired")
+
+
+async def test_a_run_is_told_that_its_question_expired(house: Gatehouse) -> None:
+    run = await house.run_of(paying(), tool())
+    asked = await house.in_run(run, "tool.call", {**CALL, "node_id": "pay"})
+
+    await house.clock.advance(DAY_S)
+    await house.agent.sweep()
+
+    item = (await house.store.runs.drain(TENANT, run.id))[-1]
+    assert item.kind == "outcome"
+    assert read(Outcome, item.body).state == "expired"
+    assert read(Outcome, item.body).decision_id == asked.decision_id
+
+
+async def test_who_proposes_an_expired_decision_again_hears_of_it(
+    house: Gatehouse,
+) -> None:
+    decision = house.decision("tool.call", CALL)
+    await house.ask(decision)
+    await house.clock.advance(DAY_S)
+    await house.agent.sweep()
+
+    replies = await house.bus.ask(
+        house.envelope(decision),
+        timeout_s=5,
+        until=lambda reply: reply.kind == "outcome",
+    )
+
+    assert isinstance(replies[-1].body, Outcome)
+    assert replies[-1].body.state == "expired"
+
+
+async def test_a_verdict_nobody_performed_is_released_again(
+    house: Gatehouse,
+) -> None:
+    answer = await house.run_greet(not_after=later(house.now, 300))
+    await house.until_performing(1)
+
+    await house.clock.advance(9)
+    await house.agent.sweep()
+    in_grace = len(house.performing)
+    await house.clock.advance(2)
+    await house.agent.sweep()
+
+    await house.until_performing(2)
+    assert in_grace == 1
+    assert house.performing[1].body == answer.approved
+
+
+async def test_a_verdict_people_led_to_is_released_again_too(
+    house: Gatehouse,
+) -> None:
+    asked = (await house.propose("tool.call", CALL)).awaiting
+    await house.clock.advance(3_600)
+    await house.vote(asked.approval_id)
+    await house.agent.sweep()
+    await house.until_performing(1)
+
+    await house.clock.advance(20)
+    await house.agent.sweep()
+
+    await house.until_performing(2)
+    verdict = (await house.approval(asked.approval_id)).verdict
+    assert house.performing[1].body == verdict
+
+
+async def test_a_verdict_long_past_its_end_expires_with_its_decision(
+    house: Gatehouse,
+) -> None:
+    answer = await house.run_greet()
+
+    await house.clock.advance(70)
+    await house.agent.sweep()
+    await house.agent.sweep()
+
+    record = await house.record(answer.approved.decision_id)
+    assert record.state == "expired"
+
+
+async def test_an_effect_that_began_in_time_keeps_its_decision_open(
+    house: Gatehouse,
+) -> None:
+    answer = await house.run_greet()
+    approved = answer.approved
+    await house.store.effects.consume(
+        EffectRow(
+            decision_id=approved.decision_id,
+            index="0",
+            tenant=TENANT,
+            verdict_id=approved.id,
+            action="workflow.run",
+            state="claimed",
+            claimed_at=house.now,
+            token="t",
+        )
+    )
+
+    await house.clock.advance(3_600)
+    await house.agent.sweep()
+
+    assert (await house.record(approved.decision_id)).state == "approved"
+
+
+async def test_a_call_of_an_open_run_is_the_runs_to_end(house: Gatehouse) -> None:
+    run = await house.run_of(paying(), tool(risk="medium"))
+    verdict = await house.in_run(run, "tool.call", {**CALL, "node_id": "pay"})
+
+    await house.clock.advance(3_600)
+    await house.agent.sweep()
+
+    assert (await house.record(verdict.decision_id)).state == "approved"
+    assert len(await house.verdicts_of(run)) == 1
+
+
+async def test_a_vote_that_was_cut_off_is_carried_out_by_the_sweep(
+    house: Gatehouse,
+) -> None:
+    asked = (await house.propose("tool.call", CALL)).awaiting
+    vote = house.decision(
+        "approval.grant",
+        {"approval_id": asked.approval_id},
+        BOB,
+        not_after=later(house.now, 300),
+    )
+    ruling = await house.agent._gate.hear(vote)
+    await house.agent._recorded(ruling, house.envelope(vote))
+
+    await house.clock.advance(20)
+    await house.agent.sweep()
+
+    await house.until_performing(1)
+    assert (await house.record(vote.id)).state == "done"
+    assert (await house.approval(asked.approval_id)).state == "approved"
+
+
+async def test_two_coordinators_sweep_side_by_side(house: Gatehouse) -> None:
+    asked = (await house.propose("tool.call", CALL)).awaiting
+    other = house.coordinator(house.store)
+    await house.clock.advance(DAY_S)
+
+    await house.agent.sweep()
+    await other.sweep()
+
+    assert (await house.approval(asked.approval_id)).revision == 2
