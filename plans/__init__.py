@@ -18,7 +18,6 @@ from plans.compile import (
 from plans.fold import Progress, apply, fold, resume_fold
 from plans.graph import Frontier, Routes, Settled, Values, routes
 from plans.plan import Catalog, CatalogEntry, EdgeEnd, Plan, PlanEdge, PlanNode
-from plans.requests import HttpRequest, RequestTemplate, compile_request
 from plans.schemas import Schema, compile_schema
 from plans.yaml_text import read_yaml
 
@@ -28,12 +27,10 @@ __all__ = [
     "CatalogEntry",
     "EdgeEnd",
     "Frontier",
-    "HttpRequest",
     "Plan",
     "PlanEdge",
     "PlanNode",
     "Progress",
-    "RequestTemplate",
     "Routes",
     "Schema",
     "Settled",
@@ -41,7 +38,6 @@ __all__ = [
     "apply",
     "check_stage",
     "check_tool",
-    "compile_request",
     "compile_schema",
     "compile_workflow",
     "fold",

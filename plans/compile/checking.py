@@ -5,7 +5,7 @@ from __future__ import annotations
 from contracts import InvalidInput, invalid
 from contracts.definitions import HttpCallSpec, Stage, Tool
 from plans.compile.scope import Problems
-from plans.requests import compile_request
+from plans.expressions import compile_template
 from plans.schemas import compile_schema
 
 _REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE"})
@@ -45,8 +45,11 @@ def _schemas(definition: Tool | Stage, at: str) -> Problems:
 
 
 def _check_request(spec: HttpCallSpec, problems: Problems) -> None:
+    """The request's templates see the tool's input and nothing else."""
+    said = spec.plain()
+    parts = {name: said[name] for name in ("url", "headers", "query", "body")}
     try:
-        compile_request(spec)
+        compile_template(parts, ("input",))
     except InvalidInput as error:
         problems.take("/http", error)
 
