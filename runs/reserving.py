@@ -8,9 +8,6 @@ from contracts import Budget, Reservation, Timestamp
 
 Meter = Literal["tokens", "cost", "runs", "calls"]
 
-_WINDOW_CHARS = {"minute": 16, "hour": 13, "day": 10}
-"""How much of a timestamp names the window it falls into."""
-
 
 class Spender(NamedTuple):
     """Who uses a meter, by the id of each scope; None has no such scope."""
@@ -21,36 +18,34 @@ class Spender(NamedTuple):
     run: str | None = None
 
 
-def window_of(window: str, at: Timestamp) -> str:
-    """The name of the window (UTC) that a moment falls into."""
-    return "run" if window == "run" else at[: _WINDOW_CHARS[window]]
-
-
-def reservations(
-    budgets: tuple[Budget, ...],
-    meter: Meter,
-    amount: float,
-    spender: Spender,
-    *,
-    use_id: str,
-    at: Timestamp,
-) -> tuple[Reservation, ...]:
-    """One reservation for each budget that bounds this use; often none.
+class Wanted(NamedTuple):
+    """One use of a meter, before it is used.
 
     ``use_id`` names the use, so that reserving it twice counts once.
     """
+
+    meter: Meter
+    amount: float
+    use_id: str
+    at: Timestamp
+
+
+def reservations(
+    budgets: tuple[Budget, ...], wanted: Wanted, spender: Spender
+) -> tuple[Reservation, ...]:
+    """One reservation for each budget that bounds this use; often none."""
     return tuple(
         Reservation(
-            id=f"{use_id}/{n}",
+            id=f"{wanted.use_id}/{n}",
             tenant=spender.tenant,
             scope=budget.scope,
             scope_id=scope_id,
-            meter=meter,
-            window=f"{budget.window}:{window_of(budget.window, at)}",
+            meter=wanted.meter,
+            window=budget.window_at(wanted.at),
             limit=budget.limit,
-            amount=amount,
+            amount=wanted.amount,
         )
         for n, budget in enumerate(budgets)
-        if budget.meter == meter
+        if budget.meter == wanted.meter
         and (scope_id := getattr(spender, budget.scope)) is not None
     )

@@ -64,7 +64,7 @@ class Engine:
         )
         self._drivers: dict[str, Driver] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._claiming = 0
+        self._claiming: set[str] = set()
         self._rings: dict[tuple[str, str], None] = {}
         """Runs to look at when a slot is free, in order."""
 
@@ -79,9 +79,8 @@ class Engine:
 
     def free_slot(self) -> bool:
         """Whether a run started now would begin at once."""
-        return self._open and len(self._drivers) + self._claiming < (
-            self.terms.max_parallel
-        )
+        taken = len(self._drivers) + len(self._claiming)
+        return self._open and taken < self.terms.max_parallel
 
     def start(self, row: RunRow) -> None:
         """Drive a run that was made with our lease in it; returns at once."""
@@ -173,11 +172,15 @@ class Engine:
         return row.lease is None or row.lease.until <= grace
 
     async def _take(self, tenant: str, run_id: str) -> None:
-        self._claiming += 1
+        """Claim a run and drive it; one attempt at a time, which finds everything."""
+        if run_id in self._claiming:
+            return
+
+        self._claiming.add(run_id)
         try:
             got = await claimed(self._ports, self.terms, self.owner, tenant, run_id)
         finally:
-            self._claiming -= 1
+            self._claiming.discard(run_id)
 
         if got is not None:
             self._work_on(*got, fresh=False)

@@ -89,14 +89,15 @@ def _waiting_for(walk: Walk, signal: str) -> PlanNode | None:
 
 def _answer(walk: Walk, item: InboxItem) -> None:
     """A person's answer to the nodes that still wait since that point."""
-    if item.body.get("by") == CLOCK or walk.stopping:
+    if item.body.get("by") == CLOCK or walk.progress.cancel is not None:
         return
 
     wanted = item.body.get("node_id")
     point = int(item.id.removeprefix("answer:"))
     for node in walk.in_order(walk.active):
         known = walk.progress.node(node.id)
-        if wanted in (None, node.id) and known.since <= point:
+        meant = wanted in (None, node.id) and known.since <= point
+        if meant and (known.status == "unknown" or not walk.stopping):
             _answer_node(walk, node, known, item)
 
 

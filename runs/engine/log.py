@@ -70,6 +70,7 @@ class RunLog:
         what: RunEventType,
         node_id: str | None = None,
         attempt: int | None = None,
+        /,
         **payload: Any,
     ) -> RunEvent:
         """The next event; the progress knows it at once, the store after ``keep``."""

@@ -23,7 +23,7 @@ from plans.plan import PlanNode
 from runs.engine.ports import Ports, Terms
 from runs.engine.proposals import own_decision
 from runs.engine.walk import Hold, Walk
-from runs.reserving import Spender, reservations
+from runs.reserving import Spender, Wanted, reservations
 
 _WINDOW_S = {"minute": 60, "hour": 3_600, "day": 86_400}
 
@@ -73,14 +73,8 @@ class Permits:
             return
 
         row, attempt = walk.row, walk.progress.node(node.id).attempt
-        wanted = reservations(
-            self._terms.budgets,
-            "calls",
-            1.0,
-            _spender(row),
-            use_id=f"{row.id}:{node.id}:{attempt}",
-            at=walk.log.at,
-        )
+        call = Wanted("calls", 1.0, f"{row.id}:{node.id}:{attempt}", walk.log.at)
+        wanted = reservations(self._terms.budgets, call, _spender(row))
         if wanted:
             await self._budgets.reserve(wanted)
             self._reserved[node.id] = wanted
