@@ -155,8 +155,11 @@ def test_a_quoted_merge_key_is_a_key() -> None:
 _TEXTS = st.text(
     st.characters(
         exclude_categories=["Cs", "Cc", "Cn", "Co"], exclude_characters="\ufeff"
-    )
+    ),
+    max_size=80,
 )
+"""Short enough for keys: YAML looks no further than 1,024 characters for a colon."""
+
 _VALUES = st.recursive(
     st.none()
     | st.booleans()
