@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, JsonValue
 
@@ -358,6 +358,7 @@ _JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.sampled_from(list(DEFINITIONS.values())), _JSON, _JSON)
 def test_whatever_is_sent_is_read_or_refused_in_place(
     model: type[BaseModel], nodes: JsonValue, edges: JsonValue

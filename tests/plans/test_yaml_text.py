@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 from ruamel.yaml.compat import StringIO
@@ -171,11 +171,13 @@ _VALUES = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(_TEXTS, _VALUES))
 def test_json_is_yaml(value: JsonObject) -> None:
     assert read_yaml(json.dumps(value).encode()) == value
 
 
+@settings(deadline=None)
 @given(st.dictionaries(_TEXTS, _VALUES, min_size=1))
 def test_what_a_writer_wrote_is_read(value: JsonObject) -> None:
     writer = YAML(typ="safe", pure=True)
@@ -188,6 +190,7 @@ def test_what_a_writer_wrote_is_read(value: JsonObject) -> None:
     assert read_yaml(text.encode()) == value
 
 
+@settings(deadline=None)
 @given(st.text("ab:-?![]{}&*#|>'\"%@`, \n\t0.~<", max_size=40))
 def test_any_text_is_read_or_refused(text: str) -> None:
     assert _outcome(text) in {
