@@ -32,7 +32,10 @@ def _bound_of(body: type[Message]) -> tuple[str, ...]:
 
 
 class Ear(Protocol):
-    """One kind of message that an agent listens to."""
+    """One kind of message that an agent listens to.
+
+    Guarantees: returning acknowledges the message; hearing one twice is harmless.
+    """
 
     @property
     def kind(self) -> Kind:

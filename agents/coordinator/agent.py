@@ -6,6 +6,7 @@ import structlog
 
 from agents.activation import Chore, Ear, Hearing
 from agents.coordinator.approvals.voting import Voting
+from agents.coordinator.counters import count
 from agents.coordinator.docket import Docket
 from agents.coordinator.gate import Gate
 from agents.coordinator.recording import approval_of, record_of
@@ -86,6 +87,13 @@ class CoordinatorAgent:
         """End what waited too long, release again what nobody performed."""
         await self._sweep.sweep()
 
+    async def take_over(self) -> None:
+        """Go on where an earlier process was cut off; to be called once, at the start.
+
+        Raises TemporaryError.
+        """
+        await self._sweep.take_over()
+
     async def _recorded(self, ruling: Ruling, envelope: Envelope) -> DecisionRecord:
         verdict = self._verdicts.first(ruling)
         record = record_of(ruling, verdict, envelope)
@@ -94,10 +102,13 @@ class CoordinatorAgent:
             approval = approval_of(ruling, verdict)
 
         stored = await self._decisions.record(record, approval)
-        self._say(stored)
+        if stored.recorded_at == record.recorded_at:
+            self._say(stored)
+
         return stored
 
     def _say(self, stored: DecisionRecord) -> None:
+        count(stored)
         self._log.info(
             "decision.recorded",
             decision_id=stored.id,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from agents.coordinator.policy import CompiledPolicy, Judgement, judge
 from contracts import (
@@ -80,7 +81,7 @@ NOTHING = Grounds()
 """The grounds of a decision that names nothing."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ruling:
     """A decision, all that was found out about it, and the judgement."""
 
@@ -101,12 +102,12 @@ class Ruling:
         """The digest of the policy it was judged under."""
         return self.policy.digest
 
-    @property
+    @cached_property
     def decision_digest(self) -> str:
         """The digest of all that was proposed; ``not_after`` is in no digest."""
         return digest({k: v for k, v in self.plain.items() if k != "not_after"})
 
-    @property
+    @cached_property
     def action_digest(self) -> str:
         """What approvals and allowances bind to: action, arguments, pins."""
         decision, pins = self.decision, self.grounds.pins

@@ -29,6 +29,9 @@ class GateSettings:
     release_grace_s: float = 10.0
     """A verdict nobody performed is released again after so long."""
 
+    clock_skew_s: float = 60.0
+    """A verdict so long past its end is used by nobody, whatever their clock says."""
+
     worker_silence_s: float = 20.0
     """A worker that has said nothing for so long counts as gone."""
 

@@ -15,14 +15,13 @@ from contracts import (
     Approved,
     Clock,
     DecisionRecord,
+    Timestamp,
     later,
     stamp,
 )
 from store import Store
 
 _AT_ONCE = 1_000
-_CLOCK_SKEW_S = 60.0
-"""A verdict so long past its end is used by nobody, whatever their clock says."""
 
 
 class Sweep:
@@ -56,11 +55,20 @@ class Sweep:
         for approval in await self._approvals.due(now, limit=_AT_ONCE):
             await self._expire(approval)
 
-        before = later(now, -self._settings.release_grace_s)
+        await self._take_up_all(later(now, -self._settings.release_grace_s))
+
+    async def take_over(self) -> None:
+        """Release at once what is left of an earlier process: it will do no more.
+
+        Raises TemporaryError.
+        """
+        await self._take_up_all(stamp(self._clock.now()))
+
+    async def _take_up_all(self, released_before: Timestamp) -> None:
         for record in await self._decisions.unperformed(
-            recorded_before=before, limit=_AT_ONCE
+            recorded_before=released_before, limit=_AT_ONCE
         ):
-            await self._take_up(record)
+            await self._take_up(record, released_before)
 
     async def _expire(self, approval: Approval) -> None:
         after = ballots.expired(approval, stamp(self._clock.now()))
@@ -72,20 +80,23 @@ class Sweep:
             self._found(record, "approval_expired")
             await self._docket.expire(record)
 
-    async def _take_up(self, record: DecisionRecord) -> None:
+    async def _take_up(self, record: DecisionRecord, before: Timestamp) -> None:
         """Release a verdict again that nobody used, or end it when it is too late."""
         verdict = await self._docket.in_force(record)
-        now = stamp(self._clock.now())
-        if not isinstance(verdict, Approved):
+        if not isinstance(verdict, Approved) or verdict.issued_at >= before:
             return
 
-        if verdict.issued_at < later(now, -self._settings.release_grace_s):
-            if now <= later(verdict.expires_at, _CLOCK_SKEW_S):
-                self._found(record, "unperformed")
-                await self._docket.proceed(record, Asker.then(record))
-            elif not await self._is_in_use(record):
-                self._found(record, "verdict_expired")
-                await self._docket.expire(record)
+        now = stamp(self._clock.now())
+        if now <= verdict.expires_at:
+            self._found(record, "unperformed")
+            await self._docket.proceed(record, Asker.then(record))
+        elif self._is_over(verdict, now) and not await self._is_in_use(record):
+            self._found(record, "verdict_expired")
+            await self._docket.expire(record)
+
+    def _is_over(self, verdict: Approved, now: Timestamp) -> bool:
+        """Whether nobody uses it any more, whatever their clock says."""
+        return now > later(verdict.expires_at, self._settings.clock_skew_s)
 
     async def _is_in_use(self, record: DecisionRecord) -> bool:
         """Whether an effect began in time: then its end is the decision's."""

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from agents.coordinator import explain
+from agents.coordinator.policy import compile_policy
 from contracts import (
     Approved,
     Budget,
@@ -399,6 +401,67 @@ async def test_a_dry_run_that_would_ask_opens_no_approval(house: Gatehouse) -> N
     assert answer.awaiting.rules == ("high-risk-needs-a-person",)
     page = await house.store.approvals.page(TENANT, state=None, limit=9)
     assert page.items == ()
+
+
+async def test_a_dry_vote_changes_nothing(house: Gatehouse) -> None:
+    await house.define("tool", tool())
+    call = {"tool": "pay", "input": {"amount": 1}}
+    asked = (await house.propose("tool.call", call)).awaiting
+    vote = {"approval_id": asked.approval_id}
+
+    answer = await house.propose("approval.grant", vote, BOB, dry_run=True)
+
+    assert answer.approved.seal == ""
+    assert (await house.approval(asked.approval_id)).votes == ()
+    assert house.performing == []
+
+
+async def test_a_turn_is_addressed_to_the_conversation_within_limits(
+    house: Gatehouse,
+) -> None:
+    turn = {"conversation_id": new_id("cnv"), "inbox_id": "1"}
+
+    answer = await house.propose("conversation.turn", turn)
+
+    assert answer.approved.audience == "conversation"
+    assert answer.approved.limits == house.settings.turn_limits
+    assert all(type(limit) is int for limit in answer.approved.limits.values())
+
+
+async def test_a_message_to_another_channel_asks_a_person(house: Gatehouse) -> None:
+    message = {"channel": "telegram", "address": "12345", "text": "Hello."}
+
+    answer = await house.propose("message.send", message)
+
+    assert answer.awaiting.rules == ("other-channels-need-a-person",)
+
+
+async def test_a_recorded_decision_is_explained_rule_by_rule(
+    house: Gatehouse,
+) -> None:
+    await house.define("workflow", GREET)
+    record = await house.record((await house.run_greet()).approved.decision_id)
+
+    told = explain(record, house.book.current)
+    later_policy = explain(record, compile_policy(Policy()))
+
+    states = {story["id"]: story["state"] for story in told["stories"]}
+    assert states["permitted"] == "matched"
+    assert states["high-risk-needs-a-person"] == "not_matched"
+    assert (told["result"], told["same_policy"]) == ("approved", True)
+    assert "seal" not in told["verdict"]
+    assert (later_policy["result"], later_policy["same_policy"]) == ("refused", False)
+
+
+async def test_what_no_rule_was_asked_about_is_explained_by_its_code(
+    house: Gatehouse,
+) -> None:
+    record = await house.record((await house.run_greet()).refused.decision_id)
+
+    told = explain(record, house.book.current)
+
+    assert (told["result"], told["code"]) == ("refused", "not_found")
+    assert told["stories"] == ()
 
 
 async def test_a_decision_delivered_again_gets_the_recorded_verdict(

@@ -20,6 +20,7 @@ class Planning:
     def __init__(self, lookups: Lookups) -> None:
         self._lookups = lookups
         self._plans: Kept[_Digests, Plan] = Kept(_PLANS_KEPT)
+        self._named: Kept[str, frozenset[str]] = Kept(_PLANS_KEPT)
 
     async def of_head(self, head: Head) -> Plan:
         """The plan of a stored workflow with the heads it uses now.
@@ -27,7 +28,8 @@ class Planning:
         Raises InvalidInput with every problem.
         """
         workflow = self._lookups.parsed(Workflow, head.digest, head.body)
-        catalog = await self._lookups.catalog(head.tenant, references(workflow))
+        named = self._named.made(head.digest, lambda: references(workflow))
+        catalog = await self._lookups.catalog(head.tenant, named)
         pins = {key: used.digest for key, used in catalog.items()}
         key = _key({**pins, f"workflow:{head.name}": head.digest})
         return self._plans.made(
