@@ -54,6 +54,9 @@ from store import Store, open_store
 
 _TENANT = "default"
 _HEARTBEAT_S = 5.0
+_ONE_CLOCK_S = 5.0
+"""All roles in one process read one clock: what is left is a call under way."""
+
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _FIRST_ROLES: tuple[Role, ...] = ("admin",)
 
@@ -197,6 +200,7 @@ async def _start_coordinator(parts: _Parts, life: AsyncExitStack) -> None:
     settings = GateSettings(
         verdict_ttl_s=parts.settings.gate.verdict_ttl_s,
         sweep_s=parts.settings.runs.sweep_s,
+        clock_skew_s=_ONE_CLOCK_S,
     )
     agent = CoordinatorAgent(
         gate=Gate(parts.store, parts.policies, parts.clock, settings),
@@ -215,6 +219,7 @@ async def _start_coordinator(parts: _Parts, life: AsyncExitStack) -> None:
             chores=(*agent.chores(), *sealer.chores()),
         )
     )
+    await agent.take_over()
 
 
 def _door(parts: _Parts) -> Door:

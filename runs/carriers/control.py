@@ -12,6 +12,7 @@ from contracts import (
     ENDED,
     Conflict,
     InboxItem,
+    InvalidInput,
     JsonObject,
     NotFound,
     RunRow,
@@ -38,7 +39,7 @@ class RunControl:
     async def cancel(self, use: Use) -> Carried:
         """No further effect of the run. Raises Conflict if it ended or is asked."""
         args = read(CancelRun, use.decision.args)
-        run = await self._open(use, args)
+        run = await self._open(use, args, own="cancel")
         await self._put(use, run, "cancel", "cancel", {"reason": args.reason})
         return Carried({"run_id": run.id, "status": "cancel_requested"})
 
@@ -72,9 +73,10 @@ class RunControl:
     async def signal(self, use: Use) -> Carried:
         """A named event for a waiting node. Raises Conflict if the run ended."""
         args = read(SignalRun, use.decision.args)
-        run = await self._open(use, args)
+        item_id = f"signal:{use.decision.id}"
+        run = await self._open(use, args, own=item_id)
         body = {"name": args.name, "payload": args.payload}
-        await self._put(use, run, f"signal:{use.decision.id}", "signal", body)
+        await self._put(use, run, item_id, "signal", body)
         return Carried({"run_id": run.id, "signal": args.name})
 
     async def _get(self, use: Use, args: OfRun) -> RunRow:
@@ -84,14 +86,13 @@ class RunControl:
 
         return run
 
-    async def _open(self, use: Use, args: OfRun) -> RunRow:
+    async def _open(self, use: Use, args: OfRun, *, own: str = "") -> RunRow:
+        """The run, if it is open, or ended after this decision's own item was put."""
         run = await self._get(use, args)
         if run.state.status in ENDED:
-            raise Conflict(
-                f"The run has ended: {run.state.status}.",
-                code="not_waiting",
-                details={"winner": {"status": run.state.status}},
-            )
+            there = await self._runs.item(use.tenant, run.id, own) if own else None
+            if not _is_of(use, there):
+                raise _not_waiting(f"The run is {run.state.status}.", run)
 
         return run
 
@@ -107,8 +108,7 @@ class RunControl:
         item = InboxItem(id=item_id, kind=kind, at=use.at, body=told)
         await self._runs.put(use.tenant, run.id, item)
         there = await self._runs.item(use.tenant, run.id, item_id)
-        winner = there.body if there is not None else {}
-        if winner.get("decision_id") != use.decision.id:
+        if not _is_of(use, there):
             raise Conflict(
                 "Another answer was first.",
                 code="not_waiting",
@@ -128,6 +128,16 @@ class RunControl:
                 correlation_id=run.correlation_id,
             ),
         )
+
+
+def _is_of(use: Use, item: InboxItem | None) -> bool:
+    """Whether this very decision laid the item there, perhaps before a crash."""
+    return item is not None and item.body.get("decision_id") == use.decision.id
+
+
+def _not_waiting(sentence: str, run: RunRow) -> Conflict:
+    winner = {"status": run.state.status}
+    return Conflict(sentence, code="not_waiting", details={"winner": winner})
 
 
 def _told(winner: InboxItem | None) -> JsonObject:
@@ -152,10 +162,23 @@ def _point(run: RunRow, node_id: str | None) -> JsonObject:
         if point.get("point") is not None and node_id in (None, point.get("node"))
     ]
     if run.state.status != "paused" or not points:
-        raise Conflict(
-            f"The run waits for no answer: it is {run.state.status}.",
-            code="not_waiting",
-            details={"winner": {"status": run.state.status}},
-        )
+        raise _not_waiting(_why_not(run, node_id), run)
+
+    if len(points) > 1:
+        nodes = ", ".join(str(point.get("node")) for point in points)
+        raise InvalidInput(f"Several nodes wait: name one of {nodes}.")
 
     return points[0]
+
+
+def _why_not(run: RunRow, node_id: str | None) -> str:
+    status = run.state.status
+    if status != "paused":
+        return f"The run waits for no answer: it is {status}."
+
+    if node_id is not None:
+        return f"The node {node_id} waits for no answer."
+
+    return (
+        f"The run waits for no such answer: it is paused ({run.state.paused_reason})."
+    )

@@ -6,7 +6,8 @@ from typing import cast
 
 from contracts import NotFound, derived_id, digest, read
 from contracts.action_args import DeleteDefinition, SaveDefinition
-from contracts.definitions import DEFINITIONS, DefinitionKind, Head
+from contracts.definitions import DefinitionKind, Head
+from plans import read_definition
 from runs.carriers.carrying import Carried, Use
 from store import Definitions
 
@@ -21,7 +22,7 @@ class DefinitionSaving:
         """See Carrier. Raises Conflict for a taken name or an old version."""
         kind = _kind_of(use)
         args = read(SaveDefinition, use.decision.args)
-        model = read(DEFINITIONS[kind], args.definition)
+        model = read_definition(kind, args.definition)
         body = model.model_dump(mode="json", by_alias=True, exclude_unset=True)
         known = await self._definitions.head(use.tenant, kind, model.name)
         head = Head(

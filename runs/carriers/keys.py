@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from contracts import (
+    JsonObject,
     KeyRow,
     NotFound,
-    PermanentError,
     derived_id,
     fresh_key,
     read,
-    split_key,
+    secret_digest,
 )
 from contracts.action_args import CreateKey, OfId
 from runs.carriers.carrying import Carried, Use
@@ -26,32 +26,26 @@ class KeyCreating:
     async def __call__(self, use: Use) -> Carried:
         """See Carrier. Done again, it shows no key: make another one."""
         args = read(CreateKey, use.decision.args)
-        row, secret = await self._row(use, args)
+        row, whole = await self._row(use, args)
         stored = await self._keys.create(row)
         await self._ledger.add(
             use.tenant, "key", stored.id, {"created": _public(stored)}, use.at
         )
-        shown = {"key": secret} if stored.secret_digest == row.secret_digest else {}
+        shown = {"key": whole} if stored.secret_digest == row.secret_digest else {}
         return Carried(_public(stored), shown_once=shown)
 
     async def _row(self, use: Use, args: CreateKey) -> tuple[KeyRow, str]:
         subject = await self._keys.subject(
             use.tenant, args.subject, derived_id("sub", use.decision.id)
         )
-        _, secret = fresh_key()
-        key_id = derived_id("key", use.decision.id)
-        whole = f"sg_{key_id.removeprefix('key_')}_{secret.split('_', 2)[2]}"
-        parts = split_key(whole)
-        if parts is None:
-            raise PermanentError("A fresh key does not have the form of a key.")
-
+        key_id, whole = fresh_key(derived_id("key", use.decision.id))
         row = KeyRow(
             id=key_id,
             tenant=use.tenant,
             subject=subject,
             subject_name=args.subject,
             roles=args.roles,
-            secret_digest=parts[1],
+            secret_digest=secret_digest(whole.split("_", 2)[2]),
             label=args.label,
             created_at=use.at,
             expires_at=args.expires_at,
@@ -82,7 +76,7 @@ class KeyRevoking:
         return Carried({"id": key_id, "revoked": True})
 
 
-def _public(key: KeyRow) -> dict[str, object]:
+def _public(key: KeyRow) -> JsonObject:
     return {
         "id": key.id,
         "subject": key.subject_name,

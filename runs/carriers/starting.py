@@ -12,6 +12,7 @@ from contracts import (
     InvalidInput,
     JsonObject,
     Lease,
+    NotFound,
     Origin,
     Pins,
     Reservation,
@@ -25,8 +26,8 @@ from contracts import (
 )
 from contracts.action_args import CallTool, RunWorkflow
 from contracts.envelope import RunReady
-from runs.carriers.carrying import Carried, Use
-from runs.reserving import Spender, reservations
+from runs.carriers.carrying import Use
+from runs.reserving import Spender, Wanted, reservations
 from store import Definitions, Runs
 
 
@@ -153,17 +154,9 @@ class RunStarting:
 
     def _set_aside(self, use: Use) -> tuple[Reservation, ...]:
         decision = use.decision
-        spender = Spender(
-            use.tenant, use.approved.subject, decision.conversation_id, None
-        )
-        return reservations(
-            self._budgets, "runs", 1, spender, use_id=decision.id, at=use.at
-        )
-
-
-def carried(row: RunRow) -> Carried:
-    """What ``workflow.run`` answers: the run's id; the run itself goes on."""
-    return Carried({"run_id": row.id})
+        spender = Spender(use.tenant, use.approved.subject, decision.conversation_id)
+        wanted = Wanted("runs", 1, decision.id, use.at)
+        return reservations(self._budgets, wanted, spender)
 
 
 def _not_started(use: Use) -> RunState:
@@ -207,7 +200,7 @@ def _carried(run: RunRow, from_node: str | None) -> JsonObject:
         return {}
 
     if from_node not in steps:
-        raise InvalidInput(f"The run has no node {from_node!r}.", code="not_found")
+        raise NotFound(f"The run has not come to a node {from_node!r}.")
 
     began = steps[from_node].started_at
     return {

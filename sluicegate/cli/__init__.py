@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from contracts import ConfigurationError, SluicegateError
+from sluicegate import __version__
 from sluicegate.cli import approvals, keys, ledger, policy, running, serving, tracing
 from sluicegate.cli.doctor import doctor
 from sluicegate.cli.screen import CONFIGURATION, fail, margin
-from sluicegate import __version__
 
 app = typer.Typer(
     no_args_is_help=True,

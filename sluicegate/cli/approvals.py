@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated
 
 import typer
@@ -86,11 +87,11 @@ def _row(approval: JsonObject) -> tuple[str, ...]:
         _what(approval["args"]),
         ", ".join(approval["approvers"]),
         f"{grants} of {approval['quorum']}",
-        approval["expires_at"][:16].replace("T", " "),
+        approval["expires_at"][5:16].replace("T", " "),
         approval["state"],
     )
 
 
 def _what(args: JsonObject) -> str:
     named = args.get("tool") or args.get("workflow") or args.get("node_id") or ""
-    return f"{named} {args.get('input', '')}"[:60]
+    return f"{named} {json.dumps(args.get('input', {}), ensure_ascii=False)}"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 
 from contracts import JsonObject, new_id, seconds_between
 from sluicegate.cli.live import watch_run
@@ -45,7 +46,7 @@ def run(
     """Run a workflow and show its result."""
     service = client(url, key)
     values = json_argument(f"@{input_file}") if input_file else {}
-    body = {"workflow": workflow, "input": {**values, **pairs(given or [])}}
+    body: JsonObject = {"workflow": workflow, "input": {**values, **pairs(given or [])}}
     if not watch:
         body |= {"wait": True, "timeout_s": _WAIT_S}
 
@@ -101,14 +102,13 @@ def runs(
         return
 
     table(
-        ("run", "workflow", "status", "waits for", "created", "took"),
+        ("run", "workflow", "status", "created", "took"),
         (
             (
                 row["id"],
                 f"{row['workflow']} v{row['workflow_version']}",
-                coloured(row["status"]),
-                row["paused_reason"] or "",
-                row["created_at"][:19].replace("T", " "),
+                _status(row),
+                row["created_at"][5:19].replace("T", " "),
                 _took(row),
             )
             for row in found
@@ -232,6 +232,13 @@ def _show_decision(body: JsonObject) -> None:
         pretty(body["outcome"]["result"])
     elif body.get("plan"):
         pretty(body["plan"])
+
+
+def _status(row: JsonObject) -> Text:
+    """The status, and what a paused run waits for."""
+    status = coloured(row["status"])
+    reason = row["paused_reason"]
+    return status.append(f" ({reason})", "bright_black") if reason else status
 
 
 def _took(row: JsonObject) -> str:
