@@ -11,9 +11,9 @@ from contracts.ids import new_id
 _FORM = re.compile(r"sg_([0-7][0-9a-hjkmnp-tv-z]{25})_([A-Za-z0-9_-]{32,128})")
 
 
-def fresh_key() -> tuple[str, str]:
-    """A new key id and the whole key, to be shown once; 256 random bits."""
-    key_id = new_id("key")
+def fresh_key(key_id: str = "") -> tuple[str, str]:
+    """A key's id, new if none is given, and the whole key: 256 random bits."""
+    key_id = key_id or new_id("key")
     return key_id, f"sg_{key_id.removeprefix('key_')}_{secrets.token_urlsafe(32)}"
 
 

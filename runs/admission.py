@@ -6,11 +6,14 @@ import structlog
 
 from contracts import (
     ACTIONS,
+    Approval,
     Approved,
+    Awaiting,
     Clock,
     DecisionRecord,
     RunRow,
     Seals,
+    Verdict,
     VerdictRefused,
     digest,
     later,
@@ -32,25 +35,25 @@ class Admission:
 
     def __init__(self, store: Store, seals: Seals, clock: Clock) -> None:
         self._decisions = store.decisions
+        self._approvals = store.approvals
         self._standing = Standing(store.keys, store.freezes)
         self._seals = seals
         self._clock = clock
         self._log = structlog.get_logger("entry").bind()
 
     async def check(self, approved: Approved) -> DecisionRecord:
-        """The record of the verdict's decision. Raises VerdictRefused."""
-        try:
-            self._seals.check(approved)
-        except VerdictRefused as error:
-            raise self._refusal(approved, "verdict_invalid", error.message) from error
+        """The record of the verdict's decision, its plan the one that was approved.
 
+        Raises VerdictRefused.
+        """
+        self._check_seal(approved)
         record = await self._decisions.get(approved.tenant, approved.decision_id)
         if record is None:
             raise self._refusal(approved, "verdict_invalid", "no record")
 
         self._check_times(approved)
         self._check_against(approved, record)
-        return record
+        return await self._released(approved, record)
 
     async def admit(self, run: RunRow, verdict: Approved) -> DecisionRecord:
         """The record of a call that this run proposed. Raises VerdictRefused."""
@@ -89,6 +92,12 @@ class Admission:
             at=stamp(self._clock.now()),
         )
 
+    def _check_seal(self, approved: Approved) -> None:
+        try:
+            self._seals.check(approved)
+        except VerdictRefused as error:
+            raise self._refusal(approved, "verdict_invalid", error.message) from error
+
     def _check_times(self, approved: Approved) -> None:
         now = stamp(self._clock.now())
         if approved.expires_at < now:
@@ -99,15 +108,36 @@ class Admission:
 
     def _check_against(self, approved: Approved, record: DecisionRecord) -> None:
         decision = record.decision
-        carrier = ACTIONS[decision.action].carrier
-        if approved.audience != ("workflow" if carrier == "entry" else carrier):
+        ours = ACTIONS[decision.action].carrier == "entry"
+        if approved.audience != "workflow" or not ours:
             raise self._refusal(approved, "verdict_wrong_audience", approved.audience)
 
         principal = decision.principal
-        told = (approved.tenant, approved.subject, approved.decision_digest)
-        meant = (principal.tenant, principal.subject, _digest_of(record))
-        if told != meant or decision.dry_run:
+        told = (approved.tenant, approved.subject)
+        if told != (principal.tenant, principal.subject) or decision.dry_run:
             raise self._refusal(approved, "verdict_invalid", "another decision")
+
+        digests = (approved.decision_digest, approved.action_digest)
+        if digests != _digests_of(record, approved):
+            raise self._refusal(approved, "verdict_invalid", "another digest")
+
+    async def _released(
+        self, approved: Approved, record: DecisionRecord
+    ) -> DecisionRecord:
+        """The record, with the plan of its approval if people were asked.
+
+        Only the verdict on record counts, or that of the approval it opened.
+        """
+        released: Verdict | None = record.verdict
+        if isinstance(released, Awaiting):
+            approval = await self._approvals.get(record.tenant, released.approval_id)
+            released = approval.verdict if approval is not None else None
+            record = _as_asked(record, approval)
+
+        if released != approved:
+            raise self._refusal(approved, "verdict_invalid", "another verdict")
+
+        return record
 
     def _refusal(self, approved: Approved, code: str, why: str) -> VerdictRefused:
         REFUSED.labels(code).inc()
@@ -121,5 +151,18 @@ class Admission:
         return VerdictRefused(code=code, details={"verdict_id": approved.id})
 
 
-def _digest_of(record: DecisionRecord) -> str:
-    return digest(record.decision.model_dump(mode="json", exclude={"not_after"}))
+def _as_asked(record: DecisionRecord, approval: Approval | None) -> DecisionRecord:
+    """The plan that people saw last may be newer than the recorded one."""
+    plan = record.plan if approval is None else approval.plan
+    return record.model_copy(update={"plan": plan})
+
+
+def _digests_of(record: DecisionRecord, approved: Approved) -> tuple[str, str]:
+    """The digests of what is on record, computed again."""
+    plain = record.decision.model_dump(mode="json", exclude={"not_after"})
+    action = {
+        "action": plain["action"],
+        "args": plain["args"],
+        "pins": approved.pins,
+    }
+    return digest(plain), digest(action)

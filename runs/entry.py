@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import structlog
 
@@ -17,22 +18,41 @@ from contracts import (
     DecisionRecord,
     EffectRow,
     Fault,
+    JsonObject,
     Outcome,
     PermanentError,
     RunRow,
     SluicegateError,
     TemporaryError,
     later,
+    new_id,
+    seconds_between,
     stamp,
 )
 from runs.admission import Admission
-from runs.carriers import Carried, Carrier, RunStarting, Use
+from runs.carriers import Carrier, RunStarting, Use
 from runs.counters import PERFORMED, REPLAYED
 from store import Store
 
 _INDEX = "0"
 _ABANDONED_S = 30.0
 """A use claimed so long ago and not finished was cut off by a crash."""
+
+
+class _Ended(NamedTuple):
+    """How a use ended: what is kept, and what only the first who hears is shown."""
+
+    outcome: Outcome
+    shown_once: JsonObject | None = None
+
+    @property
+    def shown(self) -> Outcome:
+        """What whoever used it first is told."""
+        if not self.shown_once:
+            return self.outcome
+
+        result = {**self.outcome.result, **self.shown_once}
+        return self.outcome.model_copy(update={"result": result})
 
 
 class RunEntry:
@@ -53,57 +73,51 @@ class RunEntry:
         self._starting = starting
         self._carriers = carriers
         self._under_way: dict[str, asyncio.Future[Outcome]] = {}
+        self._token = new_id("eff")
         self._log = structlog.get_logger("entry").bind()
 
     async def perform(self, approved: Approved) -> Outcome:
         """Carry the approved decision out, or say what came of its first use.
 
         Raises VerdictRefused for a verdict that is not honoured, TemporaryError if
-        its first use is still under way elsewhere.
+        its first use is still under way elsewhere or the store does not answer.
         """
         record = await self._admission.check(approved)
         under_way = self._under_way.get(approved.decision_id)
         if under_way is not None:
-            return self._replayed(approved, await asyncio.shield(under_way))
+            first = await asyncio.shield(under_way)
+            return self._replayed(approved, first).outcome
 
         done = asyncio.get_running_loop().create_future()
         self._under_way[approved.decision_id] = done
         try:
-            outcome = await self._perform(approved, record)
-            done.set_result(outcome)
+            ended = await self._perform(approved, record)
+            done.set_result(ended.outcome)
         except BaseException as error:
             _fail(done, error)
             raise
         finally:
             del self._under_way[approved.decision_id]
 
-        return outcome
+        return ended.shown
 
-    async def _perform(self, approved: Approved, record: DecisionRecord) -> Outcome:
-        use = Use(approved, record, _INDEX, stamp(self._clock.now()))
+    async def _perform(self, approved: Approved, record: DecisionRecord) -> _Ended:
         if record.outcome is not None:
             return self._replayed(approved, record.outcome)
 
+        use = Use(approved, record, _INDEX, stamp(self._clock.now()))
         try:
             await self._admission.standing(record)
-            outcome = await self._carry(use)
+            ended = await self._carry(use)
         except TemporaryError:
             raise
         except SluicegateError as error:
-            outcome = await self._failed(use, error)
+            ended = await self._failed(use, error)
 
-        PERFORMED.labels(record.decision.action).inc()
-        self._log.info(
-            "effect.performed",
-            action=record.decision.action,
-            decision_id=record.id,
-            correlation_id=record.correlation_id,
-            state=outcome.state,
-            replayed=outcome.replayed,
-        )
-        return outcome
+        self._say_performed(use, ended.outcome)
+        return ended
 
-    async def _carry(self, use: Use) -> Outcome:
+    async def _carry(self, use: Use) -> _Ended:
         action = use.decision.action
         if action == "workflow.run":
             return self._of_run(use, *await self._starting.workflow(use))
@@ -121,74 +135,88 @@ class RunEntry:
 
         return await self._with_effect_row(use, carrier)
 
-    def _of_run(self, use: Use, run: RunRow, created: bool) -> Outcome:
-        outcome = Outcome(
-            decision_id=use.decision.id, state="succeeded", result={"run_id": run.id}
-        )
-        return outcome if created else self._replayed(use.approved, outcome)
+    def _of_run(self, use: Use, run: RunRow, created: bool) -> _Ended:
+        outcome = _succeeded(use, {"run_id": run.id})
+        return _Ended(outcome) if created else self._replayed(use.approved, outcome)
 
-    async def _with_effect_row(self, use: Use, carrier: Carrier) -> Outcome:
-        row, mine = await self._store.effects.consume(_claimed(use))
+    async def _with_effect_row(self, use: Use, carrier: Carrier) -> _Ended:
+        row, mine = await self._store.effects.consume(self._claim(use))
         if row.outcome is not None:
             return self._replayed(use.approved, row.outcome)
 
-        if not mine and row.claimed_at > later(use.at, -_ABANDONED_S):
-            raise TemporaryError("The first use is still under way.", delay=1.0)
+        if not mine:
+            _refuse_under_way(row, use)
 
         try:
             carried = await carrier(use)
         except TemporaryError:
             raise
         except SluicegateError as error:
-            return await self._finish(use, row, _failure(use, error))
+            return _Ended(await self._finish(row, _failure(use, error)))
 
-        await self._finish(use, row, _success(use, carried))
-        return _shown(use, carried)
+        outcome = await self._finish(row, _succeeded(use, carried.result))
+        return _Ended(outcome, carried.shown_once)
 
-    async def _finish(self, use: Use, row: EffectRow, outcome: Outcome) -> Outcome:
-        update = {
+    async def _finish(self, row: EffectRow, outcome: Outcome) -> Outcome:
+        ended = {
             "state": outcome.state,
             "outcome": outcome,
             "finished_at": stamp(self._clock.now()),
         }
-        await self._store.effects.finish(row.model_copy(update=update))
+        await self._store.effects.finish(row.model_copy(update=ended))
         return outcome
 
-    async def _failed(self, use: Use, error: SluicegateError) -> Outcome:
+    async def _failed(self, use: Use, error: SluicegateError) -> _Ended:
         outcome = _failure(use, error)
         await self._store.decisions.settle(use.tenant, use.decision.id, outcome, use.at)
-        return outcome
+        return _Ended(outcome)
 
-    def _replayed(self, approved: Approved, outcome: Outcome) -> Outcome:
+    def _claim(self, use: Use) -> EffectRow:
+        return EffectRow(
+            decision_id=use.decision.id,
+            index=use.index,
+            tenant=use.tenant,
+            verdict_id=use.approved.id,
+            action=use.decision.action,
+            state="claimed",
+            claimed_at=use.at,
+            token=self._token,
+        )
+
+    def _replayed(self, approved: Approved, outcome: Outcome) -> _Ended:
         REPLAYED.labels(approved.audience).inc()
         self._log.warning(
             "verdict.replayed",
             verdict_id=approved.id,
             decision_id=approved.decision_id,
         )
-        return outcome.model_copy(update={"replayed": True})
+        return _Ended(outcome.model_copy(update={"replayed": True}))
+
+    def _say_performed(self, use: Use, outcome: Outcome) -> None:
+        if outcome.replayed:
+            return
+
+        PERFORMED.labels(use.decision.action).inc()
+        self._log.info(
+            "effect.performed",
+            action=use.decision.action,
+            decision_id=use.decision.id,
+            correlation_id=use.record.correlation_id,
+            state=outcome.state,
+        )
 
 
-def _claimed(use: Use) -> EffectRow:
-    return EffectRow(
-        decision_id=use.decision.id,
-        index=use.index,
-        tenant=use.tenant,
-        verdict_id=use.approved.id,
-        action=use.decision.action,
-        state="claimed",
-        claimed_at=use.at,
-    )
+def _refuse_under_way(row: EffectRow, use: Use) -> None:
+    """Raise TemporaryError unless the claim is so old that its holder must be gone."""
+    abandoned_at = later(row.claimed_at, _ABANDONED_S)
+    if use.at < abandoned_at:
+        raise TemporaryError(
+            "Another process carries this decision out.",
+            delay=seconds_between(use.at, abandoned_at),
+        )
 
 
-def _success(use: Use, carried: Carried) -> Outcome:
-    return Outcome(
-        decision_id=use.decision.id, state="succeeded", result=carried.result
-    )
-
-
-def _shown(use: Use, carried: Carried) -> Outcome:
-    result = {**carried.result, **carried.shown_once}
+def _succeeded(use: Use, result: JsonObject) -> Outcome:
     return Outcome(decision_id=use.decision.id, state="succeeded", result=result)
 
 
@@ -198,8 +226,6 @@ def _failure(use: Use, error: SluicegateError) -> Outcome:
 
 def _fail(done: asyncio.Future[Outcome], error: BaseException) -> None:
     """End the wait of those who came second; nobody may be waiting."""
-    if isinstance(error, Exception):
-        done.set_exception(error)
-        done.exception()
-    else:
-        done.cancel()
+    cut_off = TemporaryError("The first use of this verdict was cut off.")
+    done.set_exception(error if isinstance(error, Exception) else cut_off)
+    done.exception()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contracts import PermanentError, Principal, Timestamp, permissions_of
+from contracts import FreezeRow, PermanentError, Principal, Timestamp, permissions_of
 from store import Freezes, Keys
 
 
@@ -42,21 +42,24 @@ class Standing:
             return principal.permissions
 
         key = await self._keys.get(principal.id)
-        ended = key is None or key.revoked_at is not None
-        if key is None or ended or (key.expires_at is not None and key.expires_at < at):
+        if key is None or key.revoked_at is not None:
             return ()
 
-        return permissions_of(key.roles)
+        expired = key.expires_at is not None and key.expires_at <= at
+        return () if expired else permissions_of(key.roles)
 
     async def _refuse_frozen(
         self, tenant: str, scopes: tuple[tuple[str, str], ...]
     ) -> None:
         for row in await self._freezes.of(tenant):
             if row.scope == "tenant" or (row.scope, row.name) in scopes:
-                raise PermanentError(
-                    f"The {row.scope} {row.name} is frozen: {row.reason}".replace(
-                        "  ", " "
-                    ),
-                    code="frozen",
-                    details={"scope": row.scope, "name": row.name},
-                )
+                raise _frozen(row)
+
+
+def _frozen(row: FreezeRow) -> PermanentError:
+    what = "Everything" if row.scope == "tenant" else f"The {row.scope} {row.name}"
+    return PermanentError(
+        f"{what} is frozen. {row.reason}".rstrip(),
+        code="frozen",
+        details={"scope": row.scope, "name": row.name, "reason": row.reason},
+    )

@@ -43,5 +43,5 @@ class Carrier(Protocol):
     crash at any moment is repaired by doing it again.
     """
 
-    async def __call__(self, use: Use) -> Carried:
+    async def __call__(self, use: Use, /) -> Carried:
         """Do it. Raises SluicegateError if it cannot be done."""
