@@ -10,7 +10,7 @@ from runs.engine.walk import ASKED_AGAIN_AFTER_S, Walk
 
 def wake(walk: Walk) -> None:
     """Do what is due by now; nothing if the run is stopping."""
-    if walk.stopping:
+    if not walk.timers or walk.stopping:
         return
 
     due = {name for name, when in walk.timers.items() if when <= walk.log.at}

@@ -1,0 +1,70 @@
+"""Failpoints: nothing happens unless a test armed one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from runs.engine import reach
+from runs.engine.failpoints import VARIABLE, armed_by
+
+POINTS = ("B9", "B10", "B11", "B12", "B13", "B14", "B18", "B19")
+
+SCRIPT = """
+from contracts import TemporaryError
+from runs.engine import reach
+reach("B1")
+try:
+    reach("B2")
+except TemporaryError:
+    print("raised")
+else:
+    print("passed")
+"""
+
+
+def arm(setting: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        env={**os.environ, VARIABLE: setting},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=15,
+    )
+
+
+def test_an_unarmed_failpoint_is_passed() -> None:
+    for name in POINTS:
+        reach(name)
+
+
+@pytest.mark.parametrize(
+    ("text", "armed"),
+    [
+        (None, None),
+        ("", None),
+        ("B9:explode", None),
+        ("B9", None),
+        ("B9:kill", ("B9", "kill", 1.0)),
+        ("B9:raise:0.25", ("B9", "raise", 0.25)),
+    ],
+)
+def test_a_setting_names_point_deed_and_probability(
+    text: str | None, armed: tuple[str, str, float] | None
+) -> None:
+    assert armed_by(text) == armed
+
+
+def test_only_the_armed_point_is_struck() -> None:
+    assert arm("B2:raise").stdout == "raised\n"
+    assert arm("B2:raise:0").stdout == "passed\n"
+    assert arm("B3:raise").stdout == "passed\n"
+
+
+def test_a_kill_leaves_no_time_for_anything() -> None:
+    assert arm("B2:kill").returncode == -signal.SIGKILL
