@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+)
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +44,7 @@ from runs import (
     HttpPolicy,
     Ports,
     Terms,
+    Tools,
     open_tools,
     registered_functions,
 )
@@ -123,56 +128,12 @@ async def _parts(settings: Settings, clock: Clock, life: AsyncExitStack) -> _Par
 
 
 async def _start_worker(parts: _Parts, life: AsyncExitStack) -> None:
-    settings, policy = parts.settings, parts.policies.current.policy
     admission = Admission(parts.store, parts.seals, parts.clock)
-    tools = await life.enter_async_context(
-        open_tools(
-            parts.clock,
-            policy=HttpPolicy(
-                allow_private=settings.tools.http.allow_private,
-                ports=settings.tools.http.ports,
-            ),
-            credentials=credentials(settings),
-            functions=registered_functions(),
-        )
-    )
-    engine = await life.enter_async_context(
-        Engine(
-            Ports(
-                store=parts.store,
-                bus=parts.bus,
-                clock=parts.clock,
-                authority=admission,
-                tools=tools,
-            ),
-            Terms(
-                max_parallel=settings.runs.max_parallel,
-                node_parallel=settings.runs.node_parallel,
-                lease_s=settings.runs.lease_s,
-                sweep_s=settings.runs.sweep_s,
-                verdict_ttl_s=settings.gate.verdict_ttl_s,
-                budgets=policy.budgets,
-            ),
-        )
-    )
-    starting = RunStarting(
-        runs=parts.store.runs,
-        definitions=parts.store.definitions,
-        bus=parts.bus,
-        worker=engine,
-        budgets=policy.budgets,
-    )
-    entry = RunEntry(
-        store=parts.store,
-        clock=parts.clock,
-        admission=admission,
-        starting=starting,
-        carriers=carriers(parts.store, parts.bus, starting),
-    )
+    tools = await life.enter_async_context(_tools(parts))
+    engine = await life.enter_async_context(_engine(parts, admission, tools))
     agent = WorkflowAgent(
-        entry=entry,
+        entry=_entry(parts, admission, engine),
         engine=engine,
-        store=parts.store,
         bus=parts.bus,
         clock=parts.clock,
     )
@@ -180,7 +141,7 @@ async def _start_worker(parts: _Parts, life: AsyncExitStack) -> None:
         parts.store.workers,
         engine,
         parts.clock,
-        slots=settings.runs.max_parallel,
+        slots=parts.settings.runs.max_parallel,
         python_tools=tools.python_tools,
     )
     await heartbeat.beat()
@@ -193,6 +154,53 @@ async def _start_worker(parts: _Parts, life: AsyncExitStack) -> None:
             ears=agent.ears(),
             chores=(heartbeat.chore(_HEARTBEAT_S),),
         )
+    )
+
+
+def _tools(parts: _Parts) -> AbstractAsyncContextManager[Tools]:
+    http = parts.settings.tools.http
+    return open_tools(
+        parts.clock,
+        policy=HttpPolicy(allow_private=http.allow_private, ports=http.ports),
+        credentials=credentials(parts.settings),
+        functions=registered_functions(),
+    )
+
+
+def _engine(parts: _Parts, admission: Admission, tools: Tools) -> Engine:
+    runs = parts.settings.runs
+    ports = Ports(
+        store=parts.store,
+        bus=parts.bus,
+        clock=parts.clock,
+        authority=admission,
+        tools=tools,
+    )
+    terms = Terms(
+        max_parallel=runs.max_parallel,
+        node_parallel=runs.node_parallel,
+        lease_s=runs.lease_s,
+        sweep_s=runs.sweep_s,
+        verdict_ttl_s=parts.settings.gate.verdict_ttl_s,
+        budgets=parts.policies.current.policy.budgets,
+    )
+    return Engine(ports, terms)
+
+
+def _entry(parts: _Parts, admission: Admission, engine: Engine) -> RunEntry:
+    starting = RunStarting(
+        runs=parts.store.runs,
+        definitions=parts.store.definitions,
+        bus=parts.bus,
+        worker=engine,
+        budgets=parts.policies.current.policy.budgets,
+    )
+    return RunEntry(
+        store=parts.store,
+        clock=parts.clock,
+        admission=admission,
+        starting=starting,
+        carriers=carriers(parts.store, parts.bus, starting),
     )
 
 

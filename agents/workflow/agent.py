@@ -18,7 +18,7 @@ from contracts import (
 from contracts.envelope import RunReady
 from runs import Engine
 from runs.entry import RunEntry
-from store import Store, Workers
+from store import Workers
 
 _NAME = "workflow-agent"
 
@@ -27,11 +27,10 @@ class WorkflowAgent:
     """Performs verdicts addressed to it, takes ready runs, says what it can do."""
 
     def __init__(
-        self, *, entry: RunEntry, engine: Engine, store: Store, bus: Bus, clock: Clock
+        self, *, entry: RunEntry, engine: Engine, bus: Bus, clock: Clock
     ) -> None:
         self._entry = entry
         self._engine = engine
-        self._decisions = store.decisions
         self._bus = bus
         self._clock = clock
 

@@ -173,7 +173,7 @@ _VALUES = st.recursive(
 
 @settings(deadline=None)
 @given(st.dictionaries(_TEXTS, _VALUES))
-def test_json_is_yaml(value: JsonObject) -> None:
+def test_every_json_object_is_read_as_yaml(value: JsonObject) -> None:
     assert read_yaml(json.dumps(value).encode()) == value
 
 

@@ -82,7 +82,7 @@ async def test_a_call_names_its_run_node_and_index_as_its_key(world: World) -> N
         (Unknown("lost", LOST), "needs_attention", "retry"),
     ],
 )
-async def test_the_effect_table(
+async def test_a_call_ends_as_the_effect_table_says(
     world: World, effect: str, result: CallResult, once: str, repeatable: str
 ) -> None:
     world.tools.answers("tick", result)
