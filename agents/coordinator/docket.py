@@ -59,6 +59,21 @@ class Docket:
         approval = await self._approvals.of_decision(record.tenant, record.id)
         return (approval and approval.verdict) or record.verdict
 
+    def is_calm(self) -> bool:
+        """Whether releasing again helps; to a bus with a backlog it would only add."""
+        return self._releases.is_calm()
+
+    async def release_again(self, record: DecisionRecord, verdict: Approved) -> bool:
+        """Release what nobody performed yet; False if that was not needed.
+
+        A run that has it in its inbox needs it no second time. Raises TemporaryError.
+        """
+        if record.decision.proposer.kind == "run":
+            return await self._releases.to_run(record, verdict)
+
+        await self.proceed(record, Asker.then(record))
+        return True
+
     async def expire(self, record: DecisionRecord) -> None:
         """End a decision that was never carried out, and tell who proposed it."""
         outcome = Outcome(decision_id=record.id, state="expired")

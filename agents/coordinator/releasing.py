@@ -25,6 +25,9 @@ from store import Runs
 NAME = "coordinator"
 """The sender of everything the coordinator says."""
 
+_GROUPS = ("workflow", "conversation")
+_CALM = 100
+
 
 class Asker(NamedTuple):
     """Who waits for an answer, to which message."""
@@ -59,6 +62,11 @@ class Releases:
         self._clock = clock
         self._log = structlog.get_logger(NAME).bind()
 
+    def is_calm(self) -> bool:
+        """Whether verdicts released before now have most likely been handled."""
+        waiting = self._bus.backlog()
+        return all(waiting.get(f"verdict/{g}", 0) < _CALM for g in _GROUPS)
+
     async def verdict(
         self, record: DecisionRecord, verdict: Verdict, asker: Asker
     ) -> None:
@@ -88,9 +96,17 @@ class Releases:
         at = stamp(self._clock.now())
         await self._reply(record, verdict, asker, at)
         if record.decision.proposer.kind == "run" and not record.decision.dry_run:
-            item_id, body = f"verdict:{verdict.id}", verdict.plain()
-            item = InboxItem(id=item_id, kind="verdict", at=at, body=body)
-            await self._put(record, item, asker)
+            await self.to_run(record, verdict)
+
+    async def to_run(self, record: DecisionRecord, verdict: Verdict) -> bool:
+        """Lay a verdict into the inbox of the run that proposed; whether it is new.
+
+        Raises StoreUnavailable.
+        """
+        at, body = stamp(self._clock.now()), verdict.plain()
+        item_id = f"verdict:{verdict.id}"
+        item = InboxItem(id=item_id, kind="verdict", at=at, body=body)
+        return await self._put(record, item)
 
     async def outcome(
         self, record: DecisionRecord, outcome: Outcome, asker: Asker
@@ -103,14 +119,14 @@ class Releases:
         if record.decision.proposer.kind == "run":
             item_id, body = f"outcome:{record.id}", outcome.plain()
             item = InboxItem(id=item_id, kind="outcome", at=at, body=body)
-            await self._put(record, item, asker)
+            await self._put(record, item)
 
         await self._reply(record, outcome, asker, at)
 
-    async def _put(self, record: DecisionRecord, item: InboxItem, asker: Asker) -> None:
+    async def _put(self, record: DecisionRecord, item: InboxItem) -> bool:
         run_id = record.decision.run_id or ""
         if not await self._runs.put(record.tenant, run_id, item):
-            return
+            return False
 
         self._bus.broadcast(
             "nudge",
@@ -119,9 +135,10 @@ class Releases:
                 by=NAME,
                 tenant=record.tenant,
                 at=item.at,
-                correlation_id=asker.correlation_id,
+                correlation_id=record.correlation_id,
             ),
         )
+        return True
 
     async def _reply(
         self,

@@ -7,7 +7,7 @@ import structlog
 from agents.coordinator.approvals import ballots
 from agents.coordinator.approvals.voting import Voting
 from agents.coordinator.docket import Docket
-from agents.coordinator.releasing import NAME, Asker
+from agents.coordinator.releasing import NAME
 from agents.coordinator.settings import GateSettings
 from contracts import (
     ENDED,
@@ -55,7 +55,8 @@ class Sweep:
         for approval in await self._approvals.due(now, limit=_AT_ONCE):
             await self._expire(approval)
 
-        await self._take_up_all(later(now, -self._settings.release_grace_s))
+        if self._docket.is_calm():
+            await self._take_up_all(later(now, -self._settings.release_grace_s))
 
     async def take_over(self) -> None:
         """Release at once what is left of an earlier process: it will do no more.
@@ -88,8 +89,8 @@ class Sweep:
 
         now = stamp(self._clock.now())
         if now <= verdict.expires_at:
-            self._found(record, "unperformed")
-            await self._docket.proceed(record, Asker.then(record))
+            if await self._docket.release_again(record, verdict):
+                self._found(record, "unperformed")
         elif self._is_over(verdict, now) and not await self._is_in_use(record):
             self._found(record, "verdict_expired")
             await self._docket.expire(record)

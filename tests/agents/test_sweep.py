@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+import anyio
 import pytest
+from structlog.testing import capture_logs
 
 from contracts import (
     EffectRow,
+    Envelope,
     JsonObject,
     Outcome,
     later,
@@ -103,6 +106,33 @@ async def test_a_verdict_nobody_performed_is_released_again(
     assert house.performing[1].body == answer.approved
 
 
+async def test_a_bus_with_a_backlog_of_verdicts_is_not_given_more(
+    house: Gatehouse,
+) -> None:
+    hold = anyio.Event()
+
+    async def wait(_: Envelope) -> None:
+        await hold.wait()
+
+    house.bus.subscribe("verdict", "conversation", wait)
+    for _ in range(110):
+        await house.run_greet(not_after=later(house.now, 300))
+    await house.until_performing(110)
+
+    await house.clock.advance(20)
+    await house.agent.sweep()
+    held = len(house.performing)
+    hold.set()
+    with anyio.fail_after(5):
+        while house.bus.backlog()["verdict/conversation"]:
+            await anyio.lowlevel.checkpoint()
+
+    await house.agent.sweep()
+
+    await house.until_performing(220)
+    assert held == 110
+
+
 async def test_a_verdict_people_led_to_is_released_again_too(
     house: Gatehouse,
 ) -> None:
@@ -166,6 +196,32 @@ async def test_a_call_of_an_open_run_is_the_runs_to_end(house: Gatehouse) -> Non
 
     assert (await house.record(verdict.decision_id)).state == "approved"
     assert len(await house.verdicts_of(run)) == 1
+
+
+async def test_a_run_that_has_its_verdict_is_not_told_again(
+    house: Gatehouse,
+) -> None:
+    run = await house.run_of(paying(), tool(risk="medium"))
+    await house.in_run(run, "tool.call", {**CALL, "node_id": "pay"})
+    await house.clock.advance(20)
+
+    with capture_logs() as lines:
+        await house.agent.sweep()
+
+    assert lines == []
+
+
+async def test_what_an_earlier_process_left_is_released_at_the_start(
+    house: Gatehouse,
+) -> None:
+    answer = await house.run_greet(not_after=later(house.now, 300))
+    await house.until_performing(1)
+    await house.clock.advance(1)
+
+    await house.coordinator(house.store).take_over()
+
+    await house.until_performing(2)
+    assert house.performing[1].body == answer.approved
 
 
 async def test_a_vote_that_was_cut_off_is_carried_out_by_the_sweep(
