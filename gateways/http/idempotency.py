@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 
 from contracts import (
+    Approved,
     Conflict,
     IdempotencyRow,
     InvalidInput,
     JsonObject,
     Refused,
     TemporaryError,
+    derived_id,
     digest,
     later,
     new_id,
@@ -52,12 +54,13 @@ async def propose_once(
         return await propose(call, proposed, wait=wait, timeout_s=timeout_s), False
 
     row, first = await _claim(call, key, proposed)
+    decision_id = row.decision_id
     if not first:
-        earlier = await _earlier(call, row)
+        decision_id, earlier = await _earlier(call, row)
         if earlier is not None:
             return earlier, True
 
-    named = _named(proposed, row.decision_id)
+    named = _named(proposed, decision_id)
     answer = await propose(call, named, wait=wait, timeout_s=timeout_s)
     if isinstance(answer.verdict, Refused):
         await call.door.store.idempotency.forget(
@@ -112,17 +115,33 @@ def _meant(proposed: Proposed) -> JsonObject:
     }
 
 
-async def _earlier(call: Call, row: IdempotencyRow) -> Answer | None:
-    """The first request's answer; None if that request was cut off."""
-    await settled(call, row.decision_id, _PATIENCE_S)
-    answer = await answered_before(call, row.decision_id)
-    if answer is not None:
-        return answer
+async def _earlier(call: Call, row: IdempotencyRow) -> tuple[str, Answer | None]:
+    """The decision that the key names now, and its answer if there is one.
 
-    if later(row.created_at, _IN_FLIGHT_S) > call.door.at():
+    There is none if the request that claimed the key was cut off. A decision that was
+    cut off and lapsed is followed by another one, the same for all who ask again.
+    """
+    decision_id = row.decision_id
+    answer = await _answer_to(call, decision_id)
+    while answer is not None and _has_lapsed(answer):
+        decision_id = derived_id("dec", decision_id, "again")
+        answer = await _answer_to(call, decision_id)
+
+    if answer is None and later(row.created_at, _IN_FLIGHT_S) > call.door.at():
         raise TemporaryError(code="request_in_progress")
 
-    return None
+    return decision_id, answer
+
+
+async def _answer_to(call: Call, decision_id: str) -> Answer | None:
+    await settled(call, decision_id, _PATIENCE_S)
+    return await answered_before(call, decision_id)
+
+
+def _has_lapsed(answer: Answer) -> bool:
+    """Whether it was approved, and nobody carried it out in time."""
+    lapsed = answer.outcome is not None and answer.outcome.state == "expired"
+    return lapsed and isinstance(answer.verdict, Approved)
 
 
 def _named(proposed: Proposed, decision_id: str) -> Proposed:
