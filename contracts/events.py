@@ -67,14 +67,18 @@ class EventRow(NamedTuple):
 
 EVENTS: dict[str, EventRow] = {
     "run_created": EventRow(
-        "lifecycle", "The run exists.", "workflow, version, input, origin, carried"
+        "lifecycle",
+        "The run exists.",
+        "workflow, version, digest, decision_id, input, origin, carried, waiting_on",
     ),
     "run_claimed": EventRow(
         "lifecycle", "A worker owns the run; its seq is the epoch.", "worker"
     ),
     "run_started": EventRow("lifecycle", "The first node is about to run."),
     "run_paused": EventRow(
-        "lifecycle", "Nothing in the run runs or is ready.", "reason, waiting_on"
+        "lifecycle",
+        "Nothing in the run runs or is ready.",
+        "reason, waiting_on, signals that came early",
     ),
     "run_resumed": EventRow("lifecycle", "The run goes on.", "by"),
     "run_cancel_requested": EventRow(
@@ -86,10 +90,14 @@ EVENTS: dict[str, EventRow] = {
     "workflow_error": EventRow("lifecycle", "The run failed.", "error, node_id"),
     "run_canceled": EventRow("lifecycle", "The run was canceled.", "reason"),
     "node_start": EventRow(
-        "execution", "A node began an attempt.", "input, decision_id"
+        "execution",
+        "A node began an attempt.",
+        "input, decision_id, wait, step, carried",
     ),
-    "node_complete": EventRow("execution", "A node is done.", "output, routes"),
-    "node_error": EventRow("execution", "An attempt failed.", "error, will"),
+    "node_complete": EventRow(
+        "execution", "A node is done.", "output, routes, by, signal, carried"
+    ),
+    "node_error": EventRow("execution", "An attempt failed.", "error, will, routes"),
     "node_skipped": EventRow("execution", "No branch leads here any more."),
     "node_retry": EventRow(
         "execution", "Another attempt follows.", "attempt, not_before, by"
@@ -99,12 +107,16 @@ EVENTS: dict[str, EventRow] = {
         "A real executor is about to be called; written before the call.",
         "call_id, tool, input, effect, key, decision_id",
     ),
-    "tool_result": EventRow("tool_call", "The tool answered.", "call_id, output"),
-    "tool_error": EventRow("tool_call", "The call failed.", "call_id, error"),
+    "tool_result": EventRow(
+        "tool_call", "The tool answered.", "call_id, output, breach"
+    ),
+    "tool_error": EventRow(
+        "tool_call", "The call failed.", "call_id, error, again, after_s"
+    ),
     "tool_unknown": EventRow(
         "tool_call",
         "Whether the call happened is not known.",
-        "call_id, reason: timeout, lost or canceled",
+        "call_id, reason: timeout, lost or canceled, error, crashed",
     ),
     "model_request": EventRow("model", "A real model is about to be called."),
     "model_response": EventRow("model", "The model answered.", "usage, cost"),

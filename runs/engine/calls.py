@@ -45,7 +45,7 @@ class CallsUnderWay:
     def cancel_harmless(self) -> None:
         """Stop the calls that have no effect; the others are waited for."""
         for name, task in self._tasks.items():
-            if self._calls[name].tool.effect == "none":
+            if self._calls[name].tool.effect == "none" and not task.cancelling():
                 task.cancel()
 
     async def close(self) -> None:

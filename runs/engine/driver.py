@@ -128,6 +128,7 @@ class Driver:
                 self._tell("run.lease_lost", reason="not_released")
 
     async def _drive(self, *, fresh: bool) -> None:
+        reach("B9")
         runs = self._ports.store.runs
         progress = Progress() if fresh else await progress_of(runs, self.row)
         log = RunLog(self._ports, self.row, progress, self.claim)
@@ -238,7 +239,9 @@ class Driver:
         """Propose what was logged, and again what the gate did not answer in time."""
         now = self._ports.clock.monotonic()
         asks, walk.asks = walk.asks, []
-        if not asks and now - self._asked_at >= _ASK_AGAIN_S:
+        if asks:
+            self._bell.set()
+        elif now - self._asked_at >= _ASK_AGAIN_S:
             asks = walk.unanswered()
 
         not_after = later(walk.log.at, self._terms.verdict_ttl_s)

@@ -31,6 +31,9 @@ from runs.tools.registry import missing
 
 GROUP = "sluicegate.tools"
 
+_THREADS = 64
+"""How many functions that are no coroutines run at a time."""
+
 
 @dataclass(frozen=True, slots=True)
 class ToolContext:
@@ -80,6 +83,7 @@ class PythonTools:
 
     def __init__(self, functions: Mapping[str, ToolFunction]) -> None:
         self._functions = dict(functions)
+        self._threads = anyio.CapacityLimiter(_THREADS)
 
     async def __call__(self, call: ToolCall) -> CallResult:
         """See Executor."""
@@ -88,7 +92,7 @@ class PythonTools:
             return missing(call)
 
         try:
-            output = await _run(function, call)
+            output = await _run(function, call, self._threads)
         except Exception as error:  # noqa: BLE001 - a plugin may raise anything
             return told(call, error)
 
@@ -117,7 +121,9 @@ def told(call: ToolCall, error: Exception) -> CallResult:
     return Failed(fault) if once else Retryable(fault)
 
 
-async def _run(function: ToolFunction, call: ToolCall) -> Any:
+async def _run(
+    function: ToolFunction, call: ToolCall, threads: anyio.CapacityLimiter
+) -> Any:
     context = ToolContext(
         tenant=call.tenant,
         run_id=call.run_id,
@@ -130,5 +136,5 @@ async def _run(function: ToolFunction, call: ToolCall) -> Any:
         return await cast(Awaitable[Any], function(call.input, context))
 
     return await anyio.to_thread.run_sync(
-        function, call.input, context, abandon_on_cancel=True
+        function, call.input, context, abandon_on_cancel=True, limiter=threads
     )
