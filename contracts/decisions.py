@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, field_validator
+from pydantic_core import PydanticCustomError
 
-from contracts.actions import Action
+from contracts.actions import ACTIONS, Action
 from contracts.clock import Timestamp
 from contracts.ids import Id
 from contracts.message import JsonObject, Message
+from contracts.problems import nearest, shown
 
 ShortText = Annotated[str, StringConstraints(max_length=2_000)]
 """Text for people, at most 2,000 characters."""
@@ -78,3 +80,12 @@ class Proposal(Message):
     args: JsonObject = Field(default_factory=dict)
     reason: ShortText = ""
     dry_run: bool = False
+
+    @field_validator("action", mode="before")
+    @classmethod
+    def _is_known(cls, action: object) -> object:
+        if isinstance(action, str) and action not in ACTIONS:
+            told = f"There is no action {shown(action)}.{nearest(action, ACTIONS)}"
+            raise PydanticCustomError("action_unknown", "{told}", {"told": told})
+
+        return action

@@ -206,9 +206,9 @@ _CLASS_OF: dict[type[Message], type[Envelope]] = {
 def said(body: Body, *, by: str, tenant: str, at: Timestamp, **more: Any) -> Envelope:
     """The envelope of a message that begins a chain.
 
-    ``more`` may set any other field of the envelope.
+    ``more`` may set any other field of the envelope, its id too.
     """
-    message_id = new_id("msg")
+    message_id = more.pop("id", "") or new_id("msg")
     return _CLASS_OF[type(body)](
         id=message_id,
         tenant=tenant,

@@ -41,6 +41,7 @@ CODES: dict[str, Code] = {
         400, "An Idempotency-Key is 1 to 255 visible ASCII characters."
     ),
     "last_event_id_ahead": Code(400, "Last-Event-ID is beyond the last event."),
+    "bad_framing": Code(400, "The request is not well-formed HTTP."),
     "credentials_in_url": Code(400, "Credentials do not belong in a URL."),
     # 401, 403: who asks
     "unauthenticated": Code(401, "This route needs a bearer key."),
@@ -52,8 +53,9 @@ CODES: dict[str, Code] = {
     "not_an_approver": Code(403, "The key does not belong to an approver."),
     "tool_not_allowed": Code(403, "The tool is not allowed here."),
     "address_not_allowed": Code(403, "The address is not one a tool may call."),
+    "cross_site_request": Code(403, "A page of another site may not ask for this."),
     "tenant_suspended": Code(403, "The tenant is suspended."),
-    # 404 to 415: what is asked for
+    # 404 to 431: what is asked for
     "not_found": Code(404, "There is nothing of that name or id."),
     "route_not_found": Code(404, "There is no such route."),
     "method_not_allowed": Code(405, "The route does not take this method."),
@@ -80,6 +82,7 @@ CODES: dict[str, Code] = {
     "uri_too_long": Code(414, "The URL is longer than the limit."),
     "unsupported_media_type": Code(415, "The route does not take this media type."),
     "unknown_host": Code(421, "The host is not one of ours."),
+    "headers_too_large": Code(431, "A header is longer than the limit."),
     # 422: what was said is wrong
     "invalid": Code(422, "The request is not valid."),
     "type_error": Code(422, "A value has the wrong type."),

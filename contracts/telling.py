@@ -62,7 +62,8 @@ def _code(kind: str) -> str:
 
 def _sentence(detail: ErrorDetails) -> str:
     text = detail["msg"].removeprefix("Value error, ")
-    return f"{text[:1].upper()}{text[1:]}."
+    end = "" if text.endswith((".", "?")) else "."
+    return f"{text[:1].upper()}{text[1:]}{end}"
 
 
 def _unknown_field(_: ErrorDetails, place: Place, __: Source) -> Told:
