@@ -13,6 +13,7 @@ from contracts import (
     DecisionRecord,
     RunRow,
     Seals,
+    Timestamp,
     Verdict,
     VerdictRefused,
     digest,
@@ -39,7 +40,12 @@ class Admission:
         self._standing = Standing(store.keys, store.freezes)
         self._seals = seals
         self._clock = clock
+        self._revoked_before: Timestamp = ""
         self._log = structlog.get_logger("entry").bind()
+
+    def revoke_before(self, moment: Timestamp) -> None:
+        """Honour no verdict that was issued before this moment."""
+        self._revoked_before = moment
 
     async def check(self, approved: Approved) -> DecisionRecord:
         """The record of the verdict's decision, its plan the one that was approved.
@@ -102,6 +108,9 @@ class Admission:
         now = stamp(self._clock.now())
         if approved.expires_at < now:
             raise self._refusal(approved, "verdict_expired", approved.expires_at)
+
+        if approved.issued_at < self._revoked_before:
+            raise self._refusal(approved, "verdict_expired", "policy revoked")
 
         if approved.issued_at > later(now, _SKEW_S):
             raise self._refusal(approved, "verdict_not_yet_valid", approved.issued_at)

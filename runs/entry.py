@@ -120,10 +120,10 @@ class RunEntry:
     async def _carry(self, use: Use) -> _Ended:
         action = use.decision.action
         if action == "workflow.run":
-            return self._of_run(use, *await self._starting.workflow(use))
+            return await self._of_run(use, *await self._starting.workflow(use))
 
         if action == "tool.call":
-            return self._of_run(use, *await self._starting.tool(use))
+            return await self._of_run(use, *await self._starting.tool(use))
 
         carrier = self._carriers.get(action)
         if carrier is None:
@@ -135,9 +135,20 @@ class RunEntry:
 
         return await self._with_effect_row(use, carrier)
 
-    def _of_run(self, use: Use, run: RunRow, created: bool) -> _Ended:
-        outcome = _succeeded(use, {"run_id": run.id})
-        return _Ended(outcome) if created else self._replayed(use.approved, outcome)
+    async def _of_run(self, use: Use, run: RunRow, created: bool) -> _Ended:
+        outcome = Outcome(
+            decision_id=use.decision.id, state="succeeded", result={"run_id": run.id}
+        )
+        if run.decision_id != use.decision.id:
+            await self._store.decisions.settle(
+                use.tenant, use.decision.id, outcome, use.at
+            )
+            return _Ended(outcome)
+
+        if not created:
+            return self._replayed(use.approved, outcome)
+
+        return _Ended(outcome)
 
     async def _with_effect_row(self, use: Use, carrier: Carrier) -> _Ended:
         row, mine = await self._store.effects.consume(self._claim(use))

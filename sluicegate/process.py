@@ -9,10 +9,10 @@ from pathlib import Path
 import anyio
 import structlog
 
-from contracts import ConfigurationError
+from contracts import ConfigurationError, Policy
 from sluicegate import __version__
 from sluicegate.clock import SystemClock
-from sluicegate.config import Settings, load_settings
+from sluicegate.config import Settings, load_policy, load_settings
 from sluicegate.logs import configure_logs
 from sluicegate.wiring import Service, open_service
 
@@ -26,7 +26,7 @@ def run_service(path: Path, *, role: str = "all", port: int | None = None) -> in
     """
     settings = settings_of(path, role=role, port=port)
     configure(settings)
-    anyio.run(_serve, settings, backend_options={"use_uvloop": has_uvloop()})
+    anyio.run(_serve, path, settings, backend_options={"use_uvloop": has_uvloop()})
     return 0
 
 
@@ -61,17 +61,21 @@ def configure(settings: Settings, *, terminal_level: str = "") -> None:
 def has_uvloop() -> bool:
     """Whether the faster event loop is installed."""
     try:
-        import uvloop  # noqa: F401, PLC0415  only to see whether it is there
+        import uvloop  # noqa: F401  only to see whether it is there
     except ImportError:
         return False
 
     return True
 
 
-async def _serve(settings: Settings) -> None:
+async def _serve(path: Path, settings: Settings) -> None:
     log = structlog.get_logger("process")
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async with open_service(settings, SystemClock()) as service:
+
+        def load() -> Policy:
+            return load_policy(load_settings(path))
+
+        async with open_service(settings, SystemClock(), load) as service:
             log.info("process.started", url=service.url, version=__version__)
             _greet(service)
             async for received in signals:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import (
     AbstractAsyncContextManager,
     AsyncExitStack,
     asynccontextmanager,
 )
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from agents import Activation
@@ -30,9 +31,9 @@ from contracts import (
     DecisionRecord,
     JsonObject,
     KeyRow,
+    Policy,
     Role,
     Seals,
-    derived_id,
     fresh_key,
     new_id,
     split_key,
@@ -49,7 +50,7 @@ from runs import (
     registered_functions,
 )
 from runs.admission import Admission
-from runs.carriers import RunStarting, carriers
+from runs.carriers import PolicyReloading, RunStarting, carriers
 from runs.entry import RunEntry
 from sluicegate import __version__
 from sluicegate.config import Settings, load_policy
@@ -88,15 +89,20 @@ class _Parts:
 
 
 @asynccontextmanager
-async def open_service(settings: Settings, clock: Clock) -> AsyncIterator[Service]:
+async def open_service(
+    settings: Settings, clock: Clock, load: Callable[[], Policy] | None = None
+) -> AsyncIterator[Service]:
     """Start everything bottom-up; at the end of the context stop it top-down.
+
+    ``load`` reads the policy, now and at each reload; by default it is the settings'.
 
     Raises ConfigurationError for what cannot be started.
     """
     _refuse_open_doors(settings)
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     async with AsyncExitStack() as life:
-        parts = await _parts(settings, clock, life)
+        loading = load or partial(load_policy, settings)
+        parts = await _parts(settings, clock, loading, life)
         first = await _first_key(parts)
         await _start_worker(parts, life)
         await _start_coordinator(parts, life)
@@ -109,7 +115,12 @@ async def open_service(settings: Settings, clock: Clock) -> AsyncIterator[Servic
         yield Service(url, parts.store, parts.bus, first, settings.data_dir)
 
 
-async def _parts(settings: Settings, clock: Clock, life: AsyncExitStack) -> _Parts:
+async def _parts(
+    settings: Settings,
+    clock: Clock,
+    load: Callable[[], Policy],
+    life: AsyncExitStack,
+) -> _Parts:
     given = settings.keys.seal
     seals = open_seals(
         settings.data_dir,
@@ -120,9 +131,7 @@ async def _parts(settings: Settings, clock: Clock, life: AsyncExitStack) -> _Par
         open_store(settings.store_url, synchronous=settings.store.synchronous)
     )
     bus = await life.enter_async_context(open_bus(settings.bus.url, clock))
-    policies = PolicyBook(
-        lambda: load_policy(settings), store.ledger, clock, tenant=_TENANT
-    )
+    policies = PolicyBook(load, store.ledger, clock, tenant=_TENANT)
     await policies.enter()
     return _Parts(settings, clock, store, bus, seals, policies)
 
@@ -200,7 +209,12 @@ def _entry(parts: _Parts, admission: Admission, engine: Engine) -> RunEntry:
         clock=parts.clock,
         admission=admission,
         starting=starting,
-        carriers=carriers(parts.store, parts.bus, starting),
+        carriers={
+            **carriers(parts.store, parts.bus, starting),
+            "policy.reload": PolicyReloading(
+                parts.policies.reload, admission.revoke_before
+            ),
+        },
     )
 
 

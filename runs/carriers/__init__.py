@@ -8,6 +8,7 @@ from runs.carriers.control import RunControl
 from runs.carriers.definitions import DefinitionDeleting, DefinitionSaving
 from runs.carriers.freezes import Freezing
 from runs.carriers.keys import KeyCreating, KeyRevoking
+from runs.carriers.policies import PolicyReloading
 from runs.carriers.starting import RunStarting, Worker
 from store import Store
 
@@ -35,4 +36,12 @@ def carriers(store: Store, bus: Bus, starting: RunStarting) -> dict[str, Carrier
     }
 
 
-__all__ = ["Carried", "Carrier", "RunStarting", "Use", "Worker", "carriers"]
+__all__ = [
+    "Carried",
+    "Carrier",
+    "PolicyReloading",
+    "RunStarting",
+    "Use",
+    "Worker",
+    "carriers",
+]

@@ -8,6 +8,7 @@ from typing import Protocol
 from bus import Bus
 from contracts import (
     Budget,
+    Conflict,
     Envelope,
     InvalidInput,
     JsonObject,
@@ -18,6 +19,7 @@ from contracts import (
     Reservation,
     RunRow,
     RunState,
+    TemporaryError,
     derived_id,
     digest,
     later,
@@ -74,19 +76,35 @@ class RunStarting:
         if args.workflow is None:
             raise InvalidInput("Agent flows are not available in this release.")
 
-        row = self._row(use, args.workflow, args.input).model_copy(
+        name = str(use.record.plan.get("workflow", args.workflow))
+        row = self._row(use, name, args.input).model_copy(
             update={
                 "key": args.key,
                 "tags": args.tags,
                 "state": RunState() if args.start else _not_started(use),
             }
         )
-        return await self._insert(use, row, started=args.start)
+        try:
+            return await self._insert(use, row, started=args.start)
+        except Conflict as error:
+            if error.code != "run_exists" or args.on_conflict == "reject":
+                raise
+
+            return await self._there(use, str(error.details["run_id"])), False
+
+    async def _there(self, use: Use, run_id: str) -> RunRow:
+        """The open run that has the key already."""
+        run = await self._runs.get(use.tenant, run_id)
+        if run is None:
+            raise TemporaryError("The run with this key has just gone.")
+
+        return run
 
     async def tool(self, use: Use) -> tuple[RunRow, bool]:
         """The one-node run of a ``tool.call`` outside a run, and whether it is new."""
         args = read(CallTool, use.decision.args)
-        body = _one_node(args)
+        (tool,) = use.record.plan.get("tools") or (args.tool,)
+        body = _one_node(str(tool), args.input)
         name = str(body["name"])
         await self._definitions.keep(use.tenant, digest(body), body)
         pins = {**use.approved.pins, f"workflow:{name}": digest(body)}
@@ -212,19 +230,17 @@ def _carried(run: RunRow, from_node: str | None) -> JsonObject:
     }
 
 
-def _one_node(args: CallTool) -> JsonObject:
+def _one_node(tool: str, given: JsonObject) -> JsonObject:
     return {
-        "name": f"tool:{args.tool}",
+        "name": f"tool:{tool}",
         "kind": "workflow",
         "nodes": [
             {"id": "start", "type": "workflow_start"},
             {
                 "id": "call",
                 "type": "tool",
-                "tool": args.tool,
-                "input": {
-                    key: "${start[" + json.dumps(key) + "]}" for key in args.input
-                },
+                "tool": tool,
+                "input": {key: "${start[" + json.dumps(key) + "]}" for key in given},
             },
             {"id": "end", "type": "workflow_end", "output": {"result": "${call}"}},
         ],
