@@ -11,21 +11,29 @@ from contracts import (
     Awaiting,
     Clock,
     DecisionRecord,
+    EffectRow,
     RunRow,
     Seals,
+    TemporaryError,
     Timestamp,
     Verdict,
     VerdictRefused,
     digest,
     later,
+    seconds_between,
     stamp,
 )
 from runs.counters import REFUSED
 from runs.standing import Standing
 from store import Store
 
+INDEX = "0"
+"""Which of a decision's effects is the one that the entry makes of it."""
+
 _SKEW_S = 30.0
 """How far the clocks of coordinator and entry may differ."""
+
+_ABANDONED_S = 30.0
 
 
 class Admission:
@@ -34,9 +42,19 @@ class Admission:
     Every refusal is counted and alarmed.
     """
 
-    def __init__(self, store: Store, seals: Seals, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        seals: Seals,
+        clock: Clock,
+        *,
+        abandoned_s: float = _ABANDONED_S,
+    ) -> None:
+        """A claim of another process that is so old was cut off by a crash."""
+        self._abandoned_s = abandoned_s
         self._decisions = store.decisions
         self._approvals = store.approvals
+        self._effects = store.effects
         self._standing = Standing(store.keys, store.freezes)
         self._seals = seals
         self._clock = clock
@@ -57,7 +75,9 @@ class Admission:
         if record is None:
             raise self._refusal(approved, "verdict_invalid", "no record")
 
-        self._check_times(approved)
+        if not await self._began_in_time(approved):
+            self._check_times(approved)
+
         self._check_against(approved, record)
         return await self._released(approved, record)
 
@@ -98,11 +118,29 @@ class Admission:
             at=stamp(self._clock.now()),
         )
 
+    def refuse_under_way(self, claim: EffectRow) -> None:
+        """Raise TemporaryError while another process may still be at it."""
+        now = stamp(self._clock.now())
+        abandoned_at = later(claim.claimed_at, self._abandoned_s)
+        if now < abandoned_at:
+            raise TemporaryError(
+                "Another process carries this decision out.",
+                delay=seconds_between(now, abandoned_at),
+            )
+
     def _check_seal(self, approved: Approved) -> None:
         try:
             self._seals.check(approved)
         except VerdictRefused as error:
             raise self._refusal(approved, "verdict_invalid", error.message) from error
+
+    async def _began_in_time(self, approved: Approved) -> bool:
+        """Whether it is over now, and was used before: what began is ended."""
+        if approved.expires_at >= stamp(self._clock.now()):
+            return False
+
+        claim = await self._effects.get(approved.tenant, approved.decision_id, INDEX)
+        return claim is not None and claim.verdict_id == approved.id
 
     def _check_times(self, approved: Approved) -> None:
         now = stamp(self._clock.now())

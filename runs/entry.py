@@ -24,19 +24,13 @@ from contracts import (
     RunRow,
     SluicegateError,
     TemporaryError,
-    later,
     new_id,
-    seconds_between,
     stamp,
 )
-from runs.admission import Admission
+from runs.admission import INDEX, Admission
 from runs.carriers import Carrier, RunStarting, Use
 from runs.counters import PERFORMED, REPLAYED
 from store import Store
-
-_INDEX = "0"
-_ABANDONED_S = 30.0
-"""A use claimed so long ago and not finished was cut off by a crash."""
 
 
 class _Ended(NamedTuple):
@@ -105,7 +99,7 @@ class RunEntry:
         if record.outcome is not None:
             return self._replayed(approved, record.outcome)
 
-        use = Use(approved, record, _INDEX, stamp(self._clock.now()))
+        use = Use(approved, record, INDEX, stamp(self._clock.now()))
         try:
             await self._admission.standing(record)
             ended = await self._carry(use)
@@ -156,7 +150,7 @@ class RunEntry:
             return self._replayed(use.approved, row.outcome)
 
         if not mine:
-            _refuse_under_way(row, use)
+            self._admission.refuse_under_way(row)
 
         try:
             carried = await carrier(use)
@@ -214,16 +208,6 @@ class RunEntry:
             decision_id=use.decision.id,
             correlation_id=use.record.correlation_id,
             state=outcome.state,
-        )
-
-
-def _refuse_under_way(row: EffectRow, use: Use) -> None:
-    """Raise TemporaryError unless the claim is so old that its holder must be gone."""
-    abandoned_at = later(row.claimed_at, _ABANDONED_S)
-    if use.at < abandoned_at:
-        raise TemporaryError(
-            "Another process carries this decision out.",
-            delay=seconds_between(use.at, abandoned_at),
         )
 
 

@@ -137,7 +137,8 @@ async def _parts(
 
 
 async def _start_worker(parts: _Parts, life: AsyncExitStack) -> None:
-    admission = Admission(parts.store, parts.seals, parts.clock)
+    # who claimed something before is an earlier process, and gone
+    admission = Admission(parts.store, parts.seals, parts.clock, abandoned_s=0.0)
     tools = await life.enter_async_context(_tools(parts))
     engine = await life.enter_async_context(_engine(parts, admission, tools))
     agent = WorkflowAgent(

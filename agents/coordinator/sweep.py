@@ -88,10 +88,10 @@ class Sweep:
             return
 
         now = stamp(self._clock.now())
-        if now <= verdict.expires_at:
+        if now <= verdict.expires_at or await self._has_begun(record):
             if await self._docket.release_again(record, verdict):
                 self._found(record, "unperformed")
-        elif self._is_over(verdict, now) and not await self._is_in_use(record):
+        elif self._is_over(verdict, now) and not await self._is_open_runs(record):
             self._found(record, "verdict_expired")
             await self._docket.expire(record)
 
@@ -99,11 +99,12 @@ class Sweep:
         """Whether nobody uses it any more, whatever their clock says."""
         return now > later(verdict.expires_at, self._settings.clock_skew_s)
 
-    async def _is_in_use(self, record: DecisionRecord) -> bool:
-        """Whether an effect began in time: then its end is the decision's."""
-        if await self._effects.get(record.tenant, record.id, "0") is not None:
-            return True
+    async def _has_begun(self, record: DecisionRecord) -> bool:
+        """Whether an effect began in time: then it is ended, however late."""
+        return await self._effects.get(record.tenant, record.id, "0") is not None
 
+    async def _is_open_runs(self, record: DecisionRecord) -> bool:
+        """Whether a run that has not ended proposed it: then it ends it."""
         if record.decision.proposer.kind != "run":
             return False
 

@@ -163,7 +163,7 @@ async def test_a_verdict_long_past_its_end_expires_with_its_decision(
     assert record.state == "expired"
 
 
-async def test_an_effect_that_began_in_time_keeps_its_decision_open(
+async def test_an_effect_that_began_in_time_is_ended_however_late(
     house: Gatehouse,
 ) -> None:
     answer = await house.run_greet()
@@ -184,7 +184,21 @@ async def test_an_effect_that_began_in_time_keeps_its_decision_open(
     await house.clock.advance(3_600)
     await house.agent.sweep()
 
+    await house.until_performing(2)
     assert (await house.record(approved.decision_id)).state == "approved"
+
+
+async def test_a_start_releases_at_once_what_was_cut_off_before(
+    house: Gatehouse,
+) -> None:
+    answer = await house.run_greet()
+    await house.until_performing(1)
+    await house.clock.advance(1)
+
+    await house.coordinator(house.store).take_over()
+
+    await house.until_performing(2)
+    assert house.performing[1].body == answer.approved
 
 
 async def test_a_call_of_an_open_run_is_the_runs_to_end(house: Gatehouse) -> None:

@@ -354,6 +354,18 @@ async def test_an_abandoned_claim_is_carried_out_by_who_comes_next(
     assert (outcome.state, outcome.replayed, carrier.done) == ("succeeded", False, 1)
 
 
+async def test_a_claim_made_in_time_is_carried_out_however_late(
+    door: Entrance,
+) -> None:
+    carrier = Counting()
+    verdict = await _claimed_elsewhere(door)
+    await door.clock.advance(3_600)
+
+    outcome = await door.another({"workflow.save": carrier}).perform(verdict)
+
+    assert (outcome.state, outcome.replayed, carrier.done) == ("succeeded", False, 1)
+
+
 async def test_who_came_second_tries_again_when_the_first_was_cut_off(
     door: Entrance,
 ) -> None:
