@@ -127,7 +127,7 @@ def routes(node: PlanNode, end: EdgeEnd, values: Values) -> Routes:
     every edge whose condition holds and every one without; an ``otherwise`` edge only
     if no condition held. Raises InvalidInput if a condition fails.
     """
-    edges = [edge for edge in node.outgoing if edge.end == end]
+    edges = node.leaving(end)
     if node.type == "branch":
         return _first(edges, values)
 

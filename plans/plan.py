@@ -80,6 +80,10 @@ class PlanNode:
         """The node's type."""
         return self.definition.type
 
+    def leaving(self, end: EdgeEnd) -> tuple[PlanEdge, ...]:
+        """The edges that leave this end of the node, in order."""
+        return tuple(edge for edge in self.outgoing if edge.end == end)
+
     @property
     def needs_own_decision(self) -> bool:
         """Whether the call is judged by itself, with its real arguments."""

@@ -8,7 +8,6 @@ from contracts import Fault
 from contracts.definitions import Acting, Retry, ToolRetry
 from plans.plan import EdgeEnd, PlanNode
 from plans.progress import NodeProgress, Will
-from runs.steps import edges_at
 
 LONGEST_BACKOFF_S = 3_600.0
 
@@ -31,11 +30,11 @@ def consequence(
     if breach or node.type == "fail":
         return Consequence("fail")
 
-    if refused and edges_at(node, "refused"):
+    if refused and node.leaving("refused"):
         return Consequence("route", "refused")
 
     said = node.definition.on_error if isinstance(node.definition, Acting) else None
-    if said is None and edges_at(node, "error"):
+    if said is None and node.leaving("error"):
         return Consequence("route", "error")
 
     if said == "continue":

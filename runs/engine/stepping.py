@@ -15,6 +15,7 @@ from contracts import (
     derived_id,
     later,
 )
+from plans import routes
 from plans.plan import EdgeEnd, PlanNode
 from plans.progress import NodeProgress, Signal
 from runs.engine.failing import backoff_s, consequence
@@ -27,7 +28,6 @@ from runs.steps import (
     StepResult,
     Waits,
     evaluate,
-    routes,
 )
 
 _LARGEST = LIMITS["message_bytes"]
@@ -37,7 +37,7 @@ def advance(walk: Walk) -> None:
     """Begin everything that is ready, and what gets ready by it."""
     _skip(walk)
     while not walk.stopping:
-        node = walk.frontier.next(walk.may_begin)
+        node = walk.agenda.next(walk.may_begin)
         if node is None:
             return
 
@@ -236,10 +236,10 @@ def _carry(walk: Walk, node: PlanNode) -> None:
 
 def _leave(walk: Walk, node: PlanNode, taken: tuple[str, ...]) -> None:
     walk.forget(node.id)
-    walk.frontier.resolve(node.id, taken)
+    walk.agenda.resolve(node.id, taken)
     _skip(walk)
 
 
 def _skip(walk: Walk) -> None:
-    for name in walk.frontier.skipped():
+    for name in walk.agenda.skipped():
         walk.log.say("node_skipped", name)

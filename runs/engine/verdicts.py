@@ -16,7 +16,6 @@ from contracts import (
 from plans.plan import PlanNode
 from runs.engine.stepping import complete, fail
 from runs.engine.walk import ASKED_AGAIN_AFTER_S, Walk
-from runs.steps import edges_at
 
 _ENDINGS: dict[str, RunEventType] = {"expired": "approval_expired"}
 
@@ -104,7 +103,7 @@ def _refused(walk: Walk, node: PlanNode, fault: Fault) -> None:
         what = _ENDINGS.get(fault.code, "approval_refused")
         walk.log.say(what, node.id, known.attempt, **said)
 
-    if node.type == "approval" and edges_at(node, "refused"):
+    if node.type == "approval" and node.leaving("refused"):
         answer = {"approved": False, "code": fault.code}
         complete(walk, node, answer, end="refused")
     else:

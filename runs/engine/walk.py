@@ -10,7 +10,7 @@ from contracts import Approved, RunRow, Timestamp
 from plans.fold import Progress
 from plans.plan import Plan, PlanNode
 from plans.progress import NodeProgress, Signal
-from runs.engine.frontier import Frontier
+from runs.engine.agenda import Agenda
 from runs.engine.log import RunLog
 
 ASKED_AGAIN_AFTER_S = 30.0
@@ -36,7 +36,7 @@ class Walk:
         self.plan = plan
         self.log = log
         self.values = values_of(log.row, plan, log.progress)
-        self.frontier = Frontier(plan, log.progress)
+        self.agenda = Agenda(plan, log.progress)
         self.active = {n for n, p in log.progress.nodes.items() if _is_active(p)}
         """Nodes that began and have not ended."""
 

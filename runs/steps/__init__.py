@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from runs.steps.registry import STEPS, evaluate, input_breach, output_breach
 from runs.steps.results import Asks, Broken, Calls, Done, StepResult, Waits
-from runs.steps.routing import Values, edges_at, routes
 
 __all__ = [
     "STEPS",
@@ -13,11 +12,8 @@ __all__ = [
     "Calls",
     "Done",
     "StepResult",
-    "Values",
     "Waits",
-    "edges_at",
     "evaluate",
     "input_breach",
     "output_breach",
-    "routes",
 ]

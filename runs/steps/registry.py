@@ -10,9 +10,9 @@ from typing import Any, cast
 
 from contracts import Fault, JsonObject, Problem, SluicegateError, Timestamp
 from contracts.definitions import Fail
+from plans import Values, routes
 from plans.plan import PlanNode
 from runs.steps.results import Asks, Broken, Calls, Done, StepResult
-from runs.steps.routing import Values, routes
 from runs.steps.waiting import wait
 
 Step = Callable[[PlanNode, Values, Timestamp], StepResult]

@@ -7,9 +7,9 @@ from typing import Any, cast
 
 from contracts import InvalidInput, Timestamp, later, stamp
 from contracts.definitions import Wait
+from plans import Values
 from plans.plan import PlanNode
 from runs.steps.results import StepResult, Waits
-from runs.steps.routing import Values
 
 _LONGEST_S = 31_536_000.0
 
