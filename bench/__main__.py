@@ -28,7 +28,10 @@ def main(names: list[str]) -> int:
         return 2
 
     level = logging.WARNING
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(level))
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        cache_logger_on_first_use=True,
+    )
     for name in names or _MEASURES:
         _run(_MEASURES[name])
 

@@ -30,6 +30,7 @@ from contracts import (
 from contracts.envelope import RunEnded
 from sluicegate.clock import SystemClock
 from sluicegate.config import Settings
+from sluicegate.process import spare_collector
 from sluicegate.wiring import Service, open_service
 
 _CLOCK = SystemClock()
@@ -44,6 +45,7 @@ async def measure() -> None:
             ("bench-effectful", {"n": 1}),
         ):
             await bench.run(name, values, runs=200, at_once=8)
+            spare_collector()
             await bench.report(name, values, runs=500, at_once=1)
             await bench.report(name, values, runs=3_000, at_once=64)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import unicodedata
 from typing import Any
 
@@ -17,9 +16,8 @@ import rfc8785
 
 from contracts.errors import InvalidInput
 
-_FLOAT_OR_HUGE = re.compile(r'(?:^|":|[\[,])-?(?:\d+[.e]|\d{16}|NaN|Infinity)')
-"""A number that two encoders may write in two ways; in a text it is no harm."""
-
+_LARGEST = 2**53 - 1
+_PLAIN = frozenset([str, bool, type(None)])
 _QUICK = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
@@ -43,7 +41,22 @@ def _canonical_without_floats(value: Any) -> bytes | None:
         return None
     if not text.isascii() and max(text) >= "\ud800":
         return None
-    return None if _FLOAT_OR_HUGE.search(text) else text.encode()
+    return text.encode() if _is_exact(value) else None
+
+
+def _is_exact(value: Any) -> bool:
+    """Whether no number is in it that two encoders may write in two ways."""
+    waiting = [value]
+    for each in waiting:
+        kind = type(each)
+        if kind is dict:
+            waiting.extend(each.values())
+        elif kind is list or kind is tuple:
+            waiting.extend(each)
+        elif kind not in _PLAIN and not (kind is int and abs(each) <= _LARGEST):
+            return False
+
+    return True
 
 
 def _canonical_by_the_book(value: Any) -> bytes:

@@ -16,6 +16,7 @@ from contracts.telling import Source, is_mismatch, tag_field, told
 _M = TypeVar("_M", bound=BaseModel)
 
 _MOST_READ = 1_000
+_JSON = json.JSONEncoder(allow_nan=False)
 
 
 def read(
@@ -104,7 +105,7 @@ def _as_bytes(value: JsonValue | bytes) -> bytes:
         return value
 
     try:
-        return json.dumps(value, allow_nan=False).encode()
+        return _JSON.encode(value).encode()
     except ValueError as error:
         raise InvalidInput(code="number_invalid") from error
     except RecursionError as error:

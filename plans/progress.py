@@ -94,7 +94,14 @@ class NodeProgress:
 
     def state(self) -> NodeState:
         """What everybody may see."""
-        return NodeState(**{name: getattr(self, name) for name in _SEEN})
+        return NodeState(
+            status=self.status,
+            attempt=self.attempt,
+            started_at=self.started_at,
+            finished_at=self.finished_at,
+            output=self.output,
+            error=self.error,
+        )
 
 
 _SEEN = ("status", "attempt", "started_at", "finished_at", "output", "error")

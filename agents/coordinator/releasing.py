@@ -76,9 +76,9 @@ class Releases:
         decisions go to the agent of their audience. A dry run goes no further than
         to who asked. Raises StoreUnavailable, BusUnavailable.
         """
-        at = stamp(self._clock.now())
         await self.again(record, verdict, asker)
         if _is_for_an_agent(record, verdict):
+            at = stamp(self._clock.now())
             await self._bus.publish(self._envelope(record, verdict, asker, at))
 
         self._log.info(

@@ -44,6 +44,14 @@ class RunLog:
         self._clock = ports.clock
         self._writer = f"{claim.owner}/{next(_claims)}"
         self._said: list[RunEvent] = []
+        self._pattern = RunEvent(
+            id=new_id("evt"),
+            run_id=row.id,
+            seq=1,
+            type="run_created",
+            channel="lifecycle",
+            at=row.created_at,
+        )
         self._handled: list[str] = []
         self._outcomes: list[Outcome] = []
         self._at: Timestamp | None = None
@@ -74,16 +82,17 @@ class RunLog:
         **payload: Any,
     ) -> RunEvent:
         """The next event; the progress knows it at once, the store after ``keep``."""
-        event = RunEvent(
-            id=new_id("evt"),
-            run_id=self.row.id,
-            seq=self.progress.seq + 1,
-            type=what,
-            channel=EVENTS[what].channel,
-            node_id=node_id,
-            attempt=attempt,
-            at=self.at,
-            payload=payload,
+        event = self._pattern.model_copy(  # all ours, so not checked once more
+            update={
+                "id": new_id("evt"),
+                "seq": self.progress.seq + 1,
+                "type": what,
+                "channel": EVENTS[what].channel,
+                "node_id": node_id,
+                "attempt": attempt,
+                "at": self.at,
+                "payload": payload,
+            }
         )
         apply(self.progress, event)
         self._said.append(event)

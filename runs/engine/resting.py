@@ -88,6 +88,9 @@ def _is_under_way(walk: Walk) -> bool:
     if walk.calls or walk.asks or walk.unanswered():
         return True
 
+    if not walk.timers:
+        return False
+
     soon = later(walk.log.at, SHORT_S)
     return any(
         when <= soon and walk.progress.nodes[name].status == "retrying"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from sqlite3 import Connection
 from typing import Literal, NamedTuple
 
@@ -33,7 +34,11 @@ _END = (
     "ON e.tenant = r.tenant AND e.run_id = r.id "
     "WHERE r.tenant = ? AND r.id = ? ORDER BY e.seq DESC LIMIT 1"
 )
-_INSERT = "INSERT INTO run_events VALUES (?,?,?,?,?,?,?,?)"
+_INSERT = "INSERT INTO run_events VALUES "
+_VALUES = "(?,?,?,?,?,?,?,?)"
+_AT_ONCE = 64
+"""Rows of one statement: each step of a statement costs the interpreter's lock."""
+
 _UNHEARD = (
     "unheard = EXISTS (SELECT 1 FROM run_inbox i WHERE i.tenant = runs.tenant "
     "AND i.run_id = runs.id AND NOT i.handled)"
@@ -119,9 +124,16 @@ def write(connection: Connection, entries: Entries) -> PermanentError | None:
     if ended or not ours:
         return SequenceConflict()
 
-    connection.executemany(_INSERT, new)
+    _insert(connection, new)
     _write_beside(connection, entries)
     return None
+
+
+def _insert(connection: Connection, rows: list[Row]) -> None:
+    for first in range(0, len(rows), _AT_ONCE):
+        part = rows[first : first + _AT_ONCE]
+        values = ",".join([_VALUES] * len(part))
+        connection.execute(_INSERT + values, [*chain.from_iterable(part)])
 
 
 def _come_back(connection: Connection, entries: Entries) -> int:
