@@ -1,0 +1,101 @@
+"""What a campaign left behind, read through the API and from the sink's ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import anyio
+
+from contracts import JsonObject, LedgerEntry, RunEvent, SignedHead
+from tests.support.api import Api
+from tests.support.polling import until
+from tests.support.sink import Received, Sink
+
+_READERS = 8
+_MOVING = frozenset({"queued", "running"})
+_POLL_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """A run as it is shown, and all its events."""
+
+    shown: JsonObject
+    events: tuple[RunEvent, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Everything that is checked."""
+
+    histories: dict[str, History]
+    """By run id; a run that is not there is missing."""
+
+    saved: dict[str, int]
+    """The versions of workflows by name."""
+
+    ledger: tuple[LedgerEntry, ...]
+    head: SignedHead | None
+    received: tuple[Received, ...]
+
+
+def rest_of(history: History) -> str:
+    """How a run rests: its status, or what it waits for."""
+    return str(history.shown["paused_reason"] or history.shown["status"])
+
+
+async def settle(api: Api, within_s: float) -> None:
+    """Return when no run moves any more, or when the time is over."""
+    await until(lambda: _at_rest(api), within_s=within_s, every_s=_POLL_S)
+
+
+async def gather(api: Api, acked: Iterable[str], sink: Sink) -> Evidence:
+    """Read everything; ``acked`` holds the ids of runs, and names."""
+    signed = (await api.get("/ledger?limit=1"))["signed_head"]
+    heads = api.pages("/workflows?limit=200")
+    ledger = [LedgerEntry(**one) async for one in api.pages("/ledger?limit=200")]
+    return Evidence(
+        histories=await _histories(api, {one for one in acked if one[:4] == "run_"}),
+        saved={one["name"]: one["version"] async for one in heads},
+        ledger=tuple(ledger),
+        head=SignedHead(**signed) if signed else None,
+        received=tuple(sink.received()),
+    )
+
+
+async def _at_rest(api: Api) -> bool:
+    open_runs = (await api.get("/system/worker"))["runs"]
+    return not any(open_runs[status] for status in _MOVING)
+
+
+async def _histories(api: Api, run_ids: set[str]) -> dict[str, History]:
+    found: dict[str, History] = {}
+
+    async def read() -> None:
+        while run_ids:
+            run_id = run_ids.pop()
+            history = await _history(api, run_id)
+            if history is not None:
+                found[run_id] = history
+
+    async with anyio.create_task_group() as readers:
+        for _ in range(_READERS):
+            readers.start_soon(read)
+
+    return found
+
+
+async def _history(api: Api, run_id: str) -> History | None:
+    shown = await api.call("GET", f"/runs/{run_id}")
+    if shown.status == 404:
+        return None
+
+    path = f"/runs/{run_id}/events?limit=200&include_payload=true"
+    events = [_event(one) async for one in api.pages(path)]
+    return History(shown.body, tuple(events))
+
+
+def _event(told: JsonObject) -> RunEvent:
+    told.pop("payload_size")
+    return RunEvent(**told)
