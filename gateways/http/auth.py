@@ -18,20 +18,23 @@ from store import Keys
 
 _LONGEST = 512
 _IN_URL = frozenset({"key", "api_key", "token", "access_token", "authorization"})
+_NOBODY = ("key_00000000000000000000000000", "sha256:")
+"""Who a key without a form belongs to: looked up like any other, never found."""
 
 
 async def authenticate(request: web.Request, keys: Keys, at: Timestamp) -> Principal:
     """The principal of a request's bearer key.
 
     Raises PermanentError ``unauthenticated`` without one, ``invalid_credentials``
-    for any that is not good now: the same answer whatever is wrong with it.
+    for any that is not good now: the same answer, after the same work, whatever is
+    wrong with it. A key in the URL is ``credentials_in_url``.
     """
     if _IN_URL & {name.lower() for name in request.query}:
         raise PermanentError(code="credentials_in_url")
 
     header = request.headers.get("Authorization", "")
     scheme, _, shown = header.partition(" ")
-    if not header or scheme.lower() != "bearer":
+    if scheme.lower() != "bearer":
         raise PermanentError(code="unauthenticated")
 
     key = await _key(keys, shown.strip(), at)
@@ -50,20 +53,18 @@ async def authenticate(request: web.Request, keys: Keys, at: Timestamp) -> Princ
 async def is_good(keys: Keys, key_id: str, at: Timestamp) -> bool:
     """Whether a key that was good still is."""
     key = await keys.get(key_id)
-    return key is not None and _alive(key, at)
+    return key is not None and _is_alive(key, at)
 
 
 async def _key(keys: Keys, shown: str, at: Timestamp) -> KeyRow | None:
     parts = split_key(shown) if len(shown) <= _LONGEST else None
-    if parts is None:
-        return None
-
-    key = await keys.get(parts[0])
+    key_id, digest = parts or _NOBODY
+    key = await keys.get(key_id)
     known = key.secret_digest if key is not None else ""
-    same = hmac.compare_digest(known.encode(), parts[1].encode())
-    return key if key is not None and same and _alive(key, at) else None
+    same = hmac.compare_digest(known.encode(), digest.encode())
+    return key if key is not None and same and _is_alive(key, at) else None
 
 
-def _alive(key: KeyRow, at: Timestamp) -> bool:
+def _is_alive(key: KeyRow, at: Timestamp) -> bool:
     expired = key.expires_at is not None and key.expires_at <= at
     return key.revoked_at is None and not expired

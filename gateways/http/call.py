@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -21,10 +24,12 @@ from contracts import (
 from gateways.http.cursors import Cursors
 from store import Store
 
+_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """What the HTTP gateway was opened with."""
+    """What the HTTP gateway was opened with, and whether it is closing."""
 
     store: Store
     bus: Bus
@@ -38,20 +43,45 @@ class Door:
     hosts: frozenset[str] = frozenset({"127.0.0.1", "localhost", "::1"})
     """Host names a request may use."""
 
+    closing: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once the service stops: whoever waits is answered with what is known."""
+
+    streams: Counter[str] = field(default_factory=Counter)
+    """How many event streams each key has open."""
+
     def at(self) -> Timestamp:
         """Now, as text."""
         return stamp(self.clock.now())
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request as it came in: its ids, and the headers its answer gets."""
+
+    route: str
+    """Method and path below the base."""
+
+    request_id: str
+    decision_id: str
+    message_id: str
+    """The id of the decision it proposes, if it does, and of the message it says."""
+
+    headers: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
-    """A request, who makes it, and the headers its answer gets."""
+    """A request and who makes it."""
 
     door: Door
     request: web.Request
-    request_id: str
+    asked: Asked
     principal: Principal
-    headers: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers the answer gets."""
+        return self.asked.headers
 
     @property
     def tenant(self) -> str:
@@ -67,6 +97,12 @@ class Call:
     def channel(self) -> Channel:
         """Where the call came in."""
         return Channel(kind="http", address=self.request.remote or "")
+
+    @property
+    def traceparent(self) -> str | None:
+        """The caller's W3C trace context; None without one that is well-formed."""
+        given = self.request.headers.get("traceparent", "")
+        return given if _TRACEPARENT.fullmatch(given) else None
 
     def path(self, name: str) -> str:
         """A part of the path."""

@@ -3,99 +3,77 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from typing import NamedTuple
 
 from contracts import (
     Approved,
     Conflict,
     IdempotencyRow,
     InvalidInput,
-    JsonObject,
     Refused,
     TemporaryError,
     derived_id,
     digest,
     later,
-    new_id,
 )
 from gateways.http.call import Call
 from gateways.http.proposing import (
     Answer,
+    Patience,
     Proposed,
-    Wait,
     answered_before,
     propose,
     settled,
 )
 
 _HEADER = "Idempotency-Key"
-_FORM = re.compile(r"[\x21-\x7e]{1,255}")
+_FORM = re.compile(r'[\x21\x23-\x7e]{1,255}|"[\x21\x23-\x7e]{1,255}"')
 _KEPT_S = 86_400
 _IN_FLIGHT_S = 15.0
 """After so long a request without a recorded decision was cut off."""
 
 _PATIENCE_S = 2.0
+_NEVER_JUDGED = frozenset({"gate_unavailable", "bus_backlog", "draining"})
+"""With these nothing happened and nothing will."""
 
 
-async def propose_once(
-    call: Call,
-    proposed: Proposed,
-    *,
-    wait: Wait = "outcome",
-    timeout_s: float = 30.0,
-) -> tuple[Answer, bool]:
+class Claimed(NamedTuple):
+    """What is proposed under a key, or without one."""
+
+    proposed: Proposed
+    """It names its decision."""
+
+    row: IdempotencyRow | None = None
+    first: bool = True
+
+
+async def propose_once(call: Call, proposed: Proposed, patience: Patience) -> Answer:
     """Propose, or give the answer of the decision that the caller's key names.
 
-    The second value tells whether the answer is an earlier one's.
     Raises ``idempotency_key_invalid``, ``idempotency_key_reused``,
     ``request_in_progress``.
     """
+    return await propose_claimed(call, await claim(call, proposed), patience)
+
+
+async def claim(call: Call, proposed: Proposed) -> Claimed:
+    """The proposal with the decision it is, which the caller's key may name.
+
+    Raises ``idempotency_key_invalid``, ``idempotency_key_reused``.
+    """
     key = _key(call)
     if key is None:
-        return await propose(call, proposed, wait=wait, timeout_s=timeout_s), False
+        return Claimed(replace(proposed, decision_id=call.asked.decision_id))
 
-    row, first = await _claim(call, key, proposed)
-    decision_id = row.decision_id
-    if not first:
-        decision_id, earlier = await _earlier(call, row)
-        if earlier is not None:
-            return earlier, True
-
-    named = _named(proposed, decision_id)
-    answer = await propose(call, named, wait=wait, timeout_s=timeout_s)
-    if isinstance(answer.verdict, Refused):
-        await call.door.store.idempotency.forget(
-            row.tenant, row.subject, row.route, row.key
-        )
-
-    return answer, False
-
-
-def _key(call: Call) -> str | None:
-    given = call.request.headers.get(_HEADER)
-    if given is None:
-        return None
-
-    if len(given) > 1 and given[0] == given[-1] == '"':
-        given = given[1:-1]
-
-    if not _FORM.fullmatch(given) or '"' in given:
-        raise InvalidInput(code="idempotency_key_invalid")
-
-    return given
-
-
-async def _claim(
-    call: Call, key: str, proposed: Proposed
-) -> tuple[IdempotencyRow, bool]:
     at = call.door.at()
-    resource = call.request.match_info.route.resource
     row = IdempotencyRow(
         tenant=call.tenant,
         subject=call.principal.subject,
-        route=f"{call.request.method} {resource.canonical if resource else ''}",
+        route=call.asked.route,
         key=key,
-        fingerprint=digest(_meant(proposed)),
-        decision_id=new_id("dec"),
+        fingerprint=_fingerprint(proposed),
+        decision_id=call.asked.decision_id,
         created_at=at,
         expires_at=later(at, _KEPT_S),
     )
@@ -103,16 +81,71 @@ async def _claim(
     if stored.fingerprint != row.fingerprint:
         raise Conflict(code="idempotency_key_reused")
 
-    return stored, first
+    return Claimed(replace(proposed, decision_id=stored.decision_id), stored, first)
 
 
-def _meant(proposed: Proposed) -> JsonObject:
-    return {
-        "action": proposed.action,
-        "args": proposed.args,
-        "reason": proposed.reason,
-        "dry_run": proposed.dry_run,
-    }
+async def propose_claimed(call: Call, claimed: Claimed, patience: Patience) -> Answer:
+    """Propose what was claimed first, or answer as it was answered then.
+
+    A key whose request never was judged, or was refused, is free again.
+    Raises ``request_in_progress`` while the first request still runs.
+    """
+    row = claimed.row
+    if row is None:
+        return await propose(call, claimed.proposed, patience)
+
+    if not claimed.first:
+        decision_id, earlier = await _earlier(call, row)
+        if earlier is not None:
+            return earlier
+
+        claimed = Claimed(replace(claimed.proposed, decision_id=decision_id), row)
+
+    return await _propose_first(call, claimed.proposed, row, patience)
+
+
+async def _propose_first(
+    call: Call, proposed: Proposed, row: IdempotencyRow, patience: Patience
+) -> Answer:
+    try:
+        answer = await propose(call, proposed, patience)
+    except TemporaryError as error:
+        if error.code in _NEVER_JUDGED:
+            await _forget(call, row)
+
+        raise
+
+    if isinstance(answer.verdict, Refused):
+        await _forget(call, row)
+
+    return answer
+
+
+async def _forget(call: Call, row: IdempotencyRow) -> None:
+    keys = call.door.store.idempotency
+    await keys.forget(row.tenant, row.subject, row.route, row.key)
+
+
+def _key(call: Call) -> str | None:
+    given = call.request.headers.getall(_HEADER, [])
+    if not given:
+        return None
+
+    if len(given) > 1 or not _FORM.fullmatch(given[0]):
+        raise InvalidInput(code="idempotency_key_invalid")
+
+    return given[0].strip('"')
+
+
+def _fingerprint(proposed: Proposed) -> str:
+    return digest(
+        {
+            "action": proposed.action,
+            "args": proposed.args,
+            "reason": proposed.reason,
+            "dry_run": proposed.dry_run,
+        }
+    )
 
 
 async def _earlier(call: Call, row: IdempotencyRow) -> tuple[str, Answer | None]:
@@ -122,29 +155,23 @@ async def _earlier(call: Call, row: IdempotencyRow) -> tuple[str, Answer | None]
     cut off and lapsed is followed by another one, the same for all who ask again.
     """
     decision_id = row.decision_id
-    answer = await _answer_to(call, decision_id)
+    in_flight = later(row.created_at, _IN_FLIGHT_S) > call.door.at()
+    await settled(call, decision_id, _PATIENCE_S if in_flight else 0)
+    answer = await answered_before(call, decision_id)
     while answer is not None and _has_lapsed(answer):
         decision_id = derived_id("dec", decision_id, "again")
-        answer = await _answer_to(call, decision_id)
+        answer = await answered_before(call, decision_id)
 
-    if answer is None and later(row.created_at, _IN_FLIGHT_S) > call.door.at():
+    if answer is not None and answer.is_final:
+        return decision_id, answer
+
+    if in_flight:
         raise TemporaryError(code="request_in_progress")
 
-    return decision_id, answer
-
-
-async def _answer_to(call: Call, decision_id: str) -> Answer | None:
-    await settled(call, decision_id, _PATIENCE_S)
-    return await answered_before(call, decision_id)
+    return decision_id, None
 
 
 def _has_lapsed(answer: Answer) -> bool:
     """Whether it was approved, and nobody carried it out in time."""
     lapsed = answer.outcome is not None and answer.outcome.state == "expired"
     return lapsed and isinstance(answer.verdict, Approved)
-
-
-def _named(proposed: Proposed, decision_id: str) -> Proposed:
-    return Proposed(
-        proposed.action, proposed.args, proposed.reason, proposed.dry_run, decision_id
-    )

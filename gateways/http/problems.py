@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 from aiohttp import web
 
-from contracts import CODES, Fault, JsonObject, SluicegateError
+from contracts import CODES, Fault, JsonObject, SluicegateError, TemporaryError
 
 _TITLES = {
     400: "Bad request",
@@ -25,9 +26,11 @@ _TITLES = {
     421: "Unknown host",
     422: "Not valid",
     429: "Too many",
+    431: "Header too large",
     503: "Not available",
 }
-_RETRY_AFTER = "1"
+_CUTTING = frozenset({"body_too_large", "body_incomplete", "bad_framing"})
+"""After these the rest of the body is not worth reading."""
 
 
 def problem(
@@ -61,15 +64,25 @@ def problem_response(
 ) -> web.Response:
     """The response of an error or of a recorded fault."""
     body = problem(error.code, error.message, error.details, request_id)
-    if body["status"] in (429, 503) or error.code == "request_in_progress":
-        headers = {"Retry-After": _RETRY_AFTER, **headers}
-
-    if body["status"] == 401:
-        headers = {"WWW-Authenticate": "Bearer", **headers}
-
-    return json_response(
+    response = json_response(
         body, body["status"], headers, content_type="application/problem+json"
     )
+    if body["status"] in (429, 503) or error.code == "request_in_progress":
+        response.headers["Retry-After"] = _retry_after(error)
+
+    if body["status"] == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
+
+    if error.code in _CUTTING:
+        response.force_close()
+
+    return response
+
+
+def _retry_after(error: SluicegateError | Fault) -> str:
+    """Whole seconds after which another try makes sense."""
+    delay = error.delay if isinstance(error, TemporaryError) else None
+    return str(max(1, math.ceil(delay or 1)))
 
 
 def json_response(

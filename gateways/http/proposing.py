@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from contracts import (
     Action,
@@ -18,15 +18,21 @@ from contracts import (
     Refused,
     TemporaryError,
     later,
-    new_id,
     said,
 )
 from gateways.http.call import Call
 
-Wait = Literal["verdict", "outcome", "none"]
+Until = Literal["verdict", "outcome", "none"]
 """How far a caller wants to hear."""
 
 _POLL_S = 0.05
+
+
+class Patience(NamedTuple):
+    """How far a caller wants to hear, and for how long in seconds."""
+
+    until: Until = "outcome"
+    timeout_s: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +45,14 @@ class Answer:
     outcome: Outcome | None = None
     state: str = ""
 
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more will be heard without a person."""
+        if self.outcome is not None or self.state == "dry_run":
+            return True
+
+        return not isinstance(self.verdict, Approved)
+
 
 @dataclass(frozen=True, slots=True)
 class Proposed:
@@ -49,39 +63,34 @@ class Proposed:
     reason: str = ""
     dry_run: bool = False
     decision_id: str = ""
+    """Empty: the id of the call's own decision."""
 
 
-async def propose(
-    call: Call, proposed: Proposed, *, wait: Wait = "outcome", timeout_s: float = 30.0
-) -> Answer:
+async def propose(call: Call, proposed: Proposed, patience: Patience) -> Answer:
     """Put a decision to the gate and wait for its verdict or outcome.
 
     Raises TemporaryError ``gate_unavailable`` if the gate does not answer in time;
     then nothing happened and nothing will.
     """
-    envelope = _decision(call, proposed)
-    decision_id = _body(envelope).id
-    call.headers["X-Decision-Id"] = decision_id
-    call.headers["X-Correlation-Id"] = envelope.correlation_id
+    door = call.door
+    gate_s = min(door.gate_deadline_s, patience.timeout_s)
+    give_up = door.clock.monotonic() + patience.timeout_s
+    envelope = _envelope(call, proposed, gate_s)
+    until = "verdict" if proposed.dry_run else patience.until
     try:
-        replies = await call.door.bus.ask(
-            envelope,
-            timeout_s=call.door.gate_deadline_s,
-            until=lambda reply: _is_last(reply, proposed, wait),
+        heard = await door.bus.ask(
+            envelope, timeout_s=gate_s, until=lambda reply: _is_last(reply, until)
         )
     except NoReply as error:
-        heard: tuple[Envelope, ...] = error.received
-        answer = _answer(envelope, heard)
-        if answer is None:
-            answer = await _from_record(call, envelope)
+        heard = error.received
 
-        return await _outcome_of(call, answer, wait, timeout_s)
+    answer = _answer(envelope, heard) or await _from_record(call)
+    if until != "outcome" or answer.is_final:
+        return answer
 
-    answer = _answer(envelope, replies)
-    if answer is None:
-        answer = await _from_record(call, envelope)
-
-    return answer
+    left = give_up - door.clock.monotonic()
+    record = await settled(call, answer.decision_id, left)
+    return answer if record is None else _answer_of(record)
 
 
 async def answered_before(call: Call, decision_id: str) -> Answer | None:
@@ -90,8 +99,7 @@ async def answered_before(call: Call, decision_id: str) -> Answer | None:
     if record is None:
         return None
 
-    call.headers["X-Decision-Id"] = decision_id
-    call.headers["X-Correlation-Id"] = record.correlation_id
+    _name(call, decision_id, record.correlation_id)
     return _answer_of(record)
 
 
@@ -100,23 +108,24 @@ async def settled(
 ) -> DecisionRecord | None:
     """The record once it has an outcome, or as it is when the time is over."""
     door = call.door
-    deadline = door.clock.monotonic() + timeout_s
+    give_up = door.clock.monotonic() + timeout_s
     while True:
         record = await door.store.decisions.get(call.tenant, decision_id)
-        if record is None or record.outcome is not None:
+        if record is not None and record.outcome is not None:
             return record
 
-        if door.clock.monotonic() >= deadline:
+        if door.closing.is_set() or door.clock.monotonic() >= give_up:
             return record
 
         await door.clock.sleep(_POLL_S)
 
 
-def _decision(call: Call, proposed: Proposed) -> Envelope:
+def _envelope(call: Call, proposed: Proposed, gate_s: float) -> Envelope:
+    """The decision as it is said to the gate; the answer's headers name it."""
     at = call.door.at()
-    not_after = later(at, call.door.gate_deadline_s)
+    not_after = later(at, gate_s)
     body = Decision(
-        id=proposed.decision_id or new_id("dec"),
+        id=proposed.decision_id or call.asked.decision_id,
         action=proposed.action,
         args=proposed.args,
         proposer=call.proposer,
@@ -127,34 +136,35 @@ def _decision(call: Call, proposed: Proposed) -> Envelope:
         not_after=not_after,
         created_at=at,
     )
+    _name(call, body.id, call.asked.message_id)
     return said(
         body,
+        id=call.asked.message_id,
         by="http",
         tenant=call.tenant,
         at=at,
         reply_to=call.door.bus.address,
         not_after=not_after,
+        traceparent=call.traceparent,
     )
 
 
-def _body(envelope: Envelope) -> Decision:
-    if not isinstance(envelope.body, Decision):
-        raise TypeError(f"no decision: {envelope.kind}")
-
-    return envelope.body
+def _name(call: Call, decision_id: str, correlation_id: str) -> None:
+    call.headers["X-Decision-Id"] = decision_id
+    call.headers["X-Correlation-Id"] = correlation_id
 
 
-def _is_last(reply: Envelope, proposed: Proposed, wait: Wait) -> bool:
+def _is_last(reply: Envelope, until: Until) -> bool:
     if isinstance(reply.body, Approved):
-        return wait != "outcome" or proposed.dry_run
+        return until != "outcome"
 
     return isinstance(reply.body, Refused | Awaiting | Outcome)
 
 
-def _answer(envelope: Envelope, replies: tuple[Envelope, ...]) -> Answer | None:
+def _answer(envelope: Envelope, heard: tuple[Envelope, ...]) -> Answer | None:
     """What the replies say; None if they hold no verdict."""
     verdict = outcome = None
-    for reply in replies:
+    for reply in heard:
         if isinstance(reply.body, Approved | Refused | Awaiting):
             verdict = reply.body
         elif isinstance(reply.body, Outcome):
@@ -163,30 +173,19 @@ def _answer(envelope: Envelope, replies: tuple[Envelope, ...]) -> Answer | None:
     if verdict is None:
         return None
 
-    return Answer(_body(envelope).id, envelope.correlation_id, verdict, outcome)
+    return Answer(verdict.decision_id, envelope.correlation_id, verdict, outcome)
 
 
-async def _from_record(call: Call, envelope: Envelope) -> Answer:
-    answer = await answered_before(call, _body(envelope).id)
+async def _from_record(call: Call) -> Answer:
+    """What was recorded though nobody said so in time. Raises TemporaryError."""
+    decision_id = call.headers["X-Decision-Id"]
+    answer = await answered_before(call, decision_id)
     if answer is None:
         raise TemporaryError(
-            code="gate_unavailable", details={"decision_id": _body(envelope).id}
+            code="gate_unavailable", details={"decision_id": decision_id}
         )
 
     return answer
-
-
-async def _outcome_of(
-    call: Call, answer: Answer, wait: Wait, timeout_s: float
-) -> Answer:
-    if wait != "outcome" or not isinstance(answer.verdict, Approved):
-        return answer
-
-    if answer.outcome is not None:
-        return answer
-
-    record = await settled(call, answer.decision_id, timeout_s)
-    return _answer_of(record) if record is not None else answer
 
 
 def _answer_of(record: DecisionRecord) -> Answer:

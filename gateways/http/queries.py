@@ -1,30 +1,37 @@
-"""Query parameters: only the known ones, each in its range."""
+"""Query parameters: only the known ones, each once and in its range."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
+from datetime import datetime
 from typing import Literal
 
 from aiohttp import web
 
-from contracts import ID_PATTERN, LIMITS, InvalidInput, nearest
+from contracts import ID_PATTERN, LIMITS, InvalidInput, Timestamp, nearest, stamp
 
-_INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
+_INTEGER = re.compile(r"-?[0-9]{1,18}")
+_NUMBER = re.compile(r"-?[0-9]{1,9}(\.[0-9]{1,9})?")
 _ID = re.compile(ID_PATTERN)
 _NAME_CHARACTERS = 100
 
 
-def only(request: web.Request, known: Iterable[str]) -> None:
-    """Raise ``unknown_parameter`` for a query parameter the route lacks."""
-    names = sorted(known)
+def only(request: web.Request, known: Collection[str]) -> None:
+    """Raise ``unknown_parameter`` for a query parameter the route lacks.
+
+    One that stands twice is ``invalid``.
+    """
     for name in request.query:
-        if name not in names:
-            near = nearest(name, names)
+        if name not in known:
             raise InvalidInput(
-                f"The query parameter {name[:64]!r} is not known here.{near}",
+                f"The query parameter {name[:64]!r} is not known here."
+                f"{nearest(name, known)}",
                 code="unknown_parameter",
             )
+
+        if len(request.query.getall(name)) > 1:
+            raise InvalidInput(f"The query parameter {name} stands twice.")
 
 
 def text(request: web.Request, name: str) -> str | None:
@@ -41,11 +48,7 @@ def integer(request: web.Request, name: str, default: int, low: int, high: int) 
     if not _INTEGER.fullmatch(given):
         raise InvalidInput(f"{name} must be an integer.", code="not_an_integer")
 
-    return in_range(name, int(given), low, high)
-
-
-def in_range(name: str, number: int, low: int, high: int) -> int:
-    """The number itself. Raises ``out_of_range`` naming the range."""
+    number = int(given)
     if not low <= number <= high:
         raise InvalidInput(f"{name} must be {low} to {high}.", code="out_of_range")
 
@@ -58,14 +61,10 @@ def seconds(request: web.Request, name: str, default: float) -> float:
     if given is None:
         return default
 
-    try:
-        number = float(given)
-    except ValueError as error:
-        raise InvalidInput(
-            f"{name} must be a number of seconds.", code="type_error"
-        ) from error
+    if not _NUMBER.fullmatch(given):
+        raise InvalidInput(f"{name} must be a number of seconds.", code="type_error")
 
-    most = LIMITS["wait_seconds"]
+    number, most = float(given), LIMITS["wait_seconds"]
     if not 0 < number <= most:
         raise InvalidInput(
             f"{name} must be above 0 and at most {most}.", code="out_of_range"
@@ -83,17 +82,15 @@ def limit(request: web.Request) -> int:
 
 def flag(request: web.Request, name: str) -> bool:
     """A parameter that is ``true`` or ``false``; false if it is not given."""
-    return choice(request, name, ("true", "false"), "false") == "true"
+    return choice(request, name, ("true", "false")) == "true"
 
 
-def choice(
-    request: web.Request, name: str, choices: tuple[str, ...], default: str
-) -> str:
-    """A parameter that is one of some words."""
-    given = request.query.get(name, default)
-    if given not in choices:
+def choice(request: web.Request, name: str, choices: Collection[str]) -> str | None:
+    """A parameter that is one of some words; None if it is not given."""
+    given = request.query.get(name)
+    if given is not None and given not in choices:
         raise InvalidInput(
-            f"{name} must be one of {', '.join(choices)}.", code="invalid"
+            f"{name} must be one of {', '.join(choices)}.{nearest(given, choices)}"
         )
 
     return given
@@ -103,14 +100,29 @@ def order(
     request: web.Request, default: Literal["asc", "desc"]
 ) -> Literal["asc", "desc"]:
     """The order of a list."""
-    return (
-        "asc" if choice(request, "order", ("asc", "desc"), default) == "asc" else "desc"
-    )
+    given = choice(request, "order", ("asc", "desc")) or default
+    return "asc" if given == "asc" else "desc"
+
+
+def moment(request: web.Request, name: str) -> Timestamp | None:
+    """A parameter that is a time with its zone; None if it is not given."""
+    given = request.query.get(name)
+    if given is None:
+        return None
+
+    try:
+        found = datetime.fromisoformat(given)
+        if found.tzinfo is not None:
+            return stamp(found)
+    except (ValueError, OverflowError):
+        pass
+
+    raise InvalidInput(f"{name} must be a time like 2026-11-21T03:54:40Z.")
 
 
 def an_id(given: str, prefix: str) -> str:
     """An id of this kind. Raises ``invalid_id`` showing the form."""
-    if not _ID.match(given) or not given.startswith(f"{prefix}_"):
+    if not _ID.fullmatch(given) or not given.startswith(f"{prefix}_"):
         raise InvalidInput(
             f"An id here is {prefix}_ and 26 characters 0-9 a-z without i, l, o, u.",
             code="invalid_id",

@@ -13,7 +13,15 @@ from aiohttp import web
 
 from contracts.permissions import Permission
 from gateways.http.call import Door, Handler
-from gateways.http.handlers import approvals, decisions, keys, runs, system
+from gateways.http.handlers import (
+    approvals,
+    control,
+    decisions,
+    events,
+    keys,
+    runs,
+    system,
+)
 from gateways.http.handlers.definitions import DefinitionRoutes
 
 PublicHandler = Callable[[Door], Awaitable[web.Response]]
@@ -50,19 +58,20 @@ def _of_runs(path: str) -> tuple[Route, ...]:
         Route("POST", path, runs.start, None),
         Route("GET", one, runs.one),
         Route("GET", f"{one}/output", runs.output),
-        Route("GET", f"{one}/events", runs.events),
-        Route("GET", f"{one}/events/{{event_id}}", runs.event),
+        Route("GET", f"{one}/events", events.listing),
+        Route("GET", f"{one}/events/{{event_id}}", events.one),
         Route("GET", f"{one}/trace", runs.trace),
-        Route("POST", f"{one}/resume", runs.resume, None),
-        Route("POST", f"{one}/approve", runs.approve, None),
-        Route("POST", f"{one}/cancel", runs.cancel, None),
-        Route("POST", f"{one}/retry", runs.retry, None),
-        Route("POST", f"{one}/signal", runs.signal, None),
+        Route("POST", f"{one}/resume", control.resume, None),
+        Route("POST", f"{one}/approve", control.approve, None),
+        Route("POST", f"{one}/cancel", control.cancel, None),
+        Route("POST", f"{one}/retry", control.retry, None),
+        Route("POST", f"{one}/signal", control.signal, None),
     )
 
 
 ROUTES: tuple[Route, ...] = (
     Route("GET", "/version", system.version),
+    Route("GET", "/limits", system.limits),
     Route("GET", "/system/limits", system.limits),
     Route("GET", "/system/worker", system.worker),
     Route("GET", "/system/bus", system.bus),
@@ -74,8 +83,10 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/approvals/{id}", approvals.one),
     Route("POST", "/approvals/{id}/grant", approvals.grant, None),
     Route("POST", "/approvals/{id}/refuse", approvals.refuse, None),
-    *_of_definitions("/tools", DefinitionRoutes("tool")),
-    *_of_definitions("/workflows", DefinitionRoutes("workflow")),
+    *_of_definitions("/tools", DefinitionRoutes("tool", "tool.save", "tool.delete")),
+    *_of_definitions(
+        "/workflows", DefinitionRoutes("workflow", "workflow.save", "workflow.delete")
+    ),
     *_of_runs("/runs"),
     *_of_runs("/workflow-runs"),
     Route("GET", "/keys", keys.listing, "key.manage"),

@@ -2,43 +2,61 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import anyio
 from aiohttp import web
 
 from contracts import ConfigurationError
 from gateways.http.app import make_app
 from gateways.http.call import Door
+from gateways.http.connections import Addresses, Connection
 
 _SHUTDOWN_S = 5.0
-_LINE_BYTES = 16_384
+"""So long requests under way may still take; as long again to be cancelled."""
+
+_BACKLOG = 128
 
 
 @asynccontextmanager
 async def serve_http(door: Door, host: str, port: int) -> AsyncIterator[int]:
     """Listen while the context lasts; the value is the port in use.
 
+    At the end nothing more is accepted, streams end, and whoever waits for an
+    outcome is answered with what is known.
     Raises ConfigurationError if the address cannot be listened on.
     """
-    runner = web.AppRunner(
-        make_app(door),
-        access_log=None,
-        shutdown_timeout=_SHUTDOWN_S,
-        max_line_size=_LINE_BYTES,
-        handle_signals=False,
-    )
+    runner = web.AppRunner(make_app(door), shutdown_timeout=_SHUTDOWN_S)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, host, port, reuse_address=True)
+        listening = await _listen(runner, host, port)
         try:
-            await site.start()
-        except OSError as error:
-            raise ConfigurationError(
-                f"server.host, server.port: cannot listen on {host}:{port}: "
-                f"{error.strerror}"
-            ) from error
-
-        yield int(runner.addresses[0][1])
+            yield int(listening.sockets[0].getsockname()[1])
+        finally:
+            listening.close()
     finally:
-        await runner.cleanup()
+        door.closing.set()
+        with anyio.move_on_after(2 * _SHUTDOWN_S + 1, shield=True):
+            await runner.cleanup()
+
+
+async def _listen(runner: web.AppRunner, host: str, port: int) -> asyncio.Server:
+    server, addresses = runner.server, Addresses()
+    if server is None:
+        raise RuntimeError("The runner is not set up.")
+
+    try:
+        return await asyncio.get_running_loop().create_server(
+            lambda: Connection(server, addresses),
+            host,
+            port,
+            reuse_address=True,
+            backlog=_BACKLOG,
+        )
+    except OSError as error:
+        raise ConfigurationError(
+            f"server.host, server.port: cannot listen on {host}:{port}: "
+            f"{error.strerror or error}"
+        ) from error

@@ -6,8 +6,8 @@ Event id is seq, so a client that comes back with Last-Event-ID gets the rest.
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 
 import anyio
 from aiohttp import web
@@ -20,9 +20,12 @@ from contracts import (
     BusUnavailable,
     Envelope,
     InvalidInput,
+    JsonObject,
     PermanentError,
     RunEvent,
     RunRow,
+    SluicegateError,
+    TemporaryError,
 )
 from contracts.envelope import RunEventSaid
 from gateways.http.auth import is_good
@@ -33,20 +36,23 @@ from gateways.http.views import event_view
 
 _PAGE = 200
 _HEARTBEAT_S = 15.0
-_open_streams: Counter[str] = Counter()
+_STALLED_S = 30.0
+"""A reader that takes nothing for so long is cut off."""
+
+_GOODBYE_S = 1.0
 
 
 async def stream_events(call: Call, row: RunRow) -> web.StreamResponse:
     """The events after ``Last-Event-ID`` or ``?after=``, to the run's end.
 
     204 if the run has ended and there is nothing after that.
-    Raises ``last_event_id_ahead``, ``too_many_streams``.
+    Raises ``last_event_id_ahead``, ``too_many_streams``, ``draining``.
     """
     after = _after(call)
     last = await _last_seq(call, row)
     if after > last:
         raise InvalidInput(
-            f"The last event is {last}.",
+            f"Last-Event-ID is {after}, and the last event of this run is {last}.",
             code="last_event_id_ahead",
             details={"last": last},
         )
@@ -54,39 +60,55 @@ async def stream_events(call: Call, row: RunRow) -> web.StreamResponse:
     if row.state.status in ENDED and after == last:
         return web.Response(status=204, headers=call.headers)
 
-    key = call.principal.id
-    if _open_streams[key] >= LIMITS["sse_streams_per_key"]:
-        raise PermanentError(code="too_many_streams")
-
-    _open_streams[key] += 1
-    try:
+    with _one_more(call):
         return await _stream(call, row, after)
+
+
+@contextmanager
+def _one_more(call: Call) -> Iterator[None]:
+    """A stream more of this key, while it lasts."""
+    open_, key, most = (
+        call.door.streams,
+        call.principal.id,
+        LIMITS["sse_streams_per_key"],
+    )
+    if call.door.closing.is_set():
+        raise TemporaryError(code="draining")
+
+    if open_[key] >= most:
+        raise PermanentError(
+            f"A key has at most {most} open streams.",
+            code="too_many_streams",
+            details={"limit": most},
+        )
+
+    open_[key] += 1
+    try:
+        yield
     finally:
-        _open_streams[key] -= 1
+        open_[key] -= 1
+        if not open_[key]:
+            del open_[key]
 
 
 async def _stream(call: Call, row: RunRow, after: int) -> EventSourceResponse:
-    topic = f"run:{row.id}"
     buffer = LIMITS["sse_buffered_events"]
     async with (
-        call.door.bus.listen(topic, buffer=buffer) as heard,
+        call.door.bus.listen(f"run:{row.id}", buffer=buffer) as heard,
         sse_response(
             call.request,
-            headers={**call.headers, "X-Accel-Buffering": "no"},
+            headers=call.headers,
+            ping_interval=_HEARTBEAT_S,
+            send_timeout=_STALLED_S,
         ) as response,
     ):
-        response.ping_interval = _HEARTBEAT_S
-        sending = _Sending(call, row, response, after)
-        try:
-            await sending.run(heard)
-        except (ConnectionError, BusUnavailable) as error:
-            await _overflow(call, response, error)
+        await _Stream(call, row, response, after).run(heard)
 
     return response
 
 
-class _Sending:
-    """One stream: what was sent, and where the next event comes from."""
+class _Stream:
+    """One stream: what was sent, where the next event comes from, how it ends."""
 
     def __init__(
         self, call: Call, row: RunRow, response: EventSourceResponse, after: int
@@ -95,21 +117,52 @@ class _Sending:
         self._row = row
         self._response = response
         self._sent = after
+        self._checked_at = call.door.clock.monotonic()
 
     async def run(self, heard: AsyncIterator[Envelope]) -> None:
-        """Send everything up to the terminal event."""
+        """Send everything up to the run's end, and then say why it is over.
+
+        It is over too when the reader has gone or fell behind, when the key is no
+        longer good, and when the service stops.
+        """
+        goodbye: tuple[str, JsonObject] | None = None
+        async with anyio.create_task_group() as watch:
+            watch.start_soon(self._cancel_when_gone, watch.cancel_scope)
+            watch.start_soon(self._cancel_when_closing, watch.cancel_scope)
+            goodbye = await self._send_all(heard)
+            watch.cancel_scope.cancel()
+
+        if goodbye is None and self._call.door.closing.is_set():
+            goodbye = "error", self._problem(TemporaryError(code="draining"))
+
+        if goodbye is not None:
+            await self._say(*goodbye)
+
+    async def _send_all(
+        self, heard: AsyncIterator[Envelope]
+    ) -> tuple[str, JsonObject] | None:
+        """The last word to the reader; None if there is nobody to say it to."""
+        try:
+            await self._follow(heard)
+        except BusUnavailable:
+            return "overflow", self._problem(_fell_behind())
+        except SluicegateError as error:
+            return "error", self._problem(error)
+        except (ConnectionError, TimeoutError):
+            return None
+
+        return "end", {}
+
+    async def _follow(self, heard: AsyncIterator[Envelope]) -> None:
+        """Send events to the terminal one. Raises SluicegateError, ConnectionError."""
         ended = await self._replay()
         while not ended:
             event = await self._next(heard)
+            await self._check_key()
             if event is None or event.seq > self._sent + 1:
-                if not await self._may_go_on():
-                    return
-
                 ended = await self._replay()
             elif event.seq == self._sent + 1:
                 ended = await self._send(event)
-
-        await self._response.send("{}", event="end")
 
     async def _next(self, heard: AsyncIterator[Envelope]) -> RunEvent | None:
         """The next live event; None if it is time to look into the store."""
@@ -133,26 +186,56 @@ class _Sending:
             if len(page) < _PAGE:
                 return False
 
+            await self._check_key()
+
     async def _send(self, event: RunEvent) -> bool:
         line = {"type": "run.event", "event": event_view(event, payload=True)}
-        data = json.dumps(line, ensure_ascii=False, separators=(",", ":"))
-        await self._response.send(data, id=str(event.seq), event=event.type)
+        await self._response.send(_json(line), id=str(event.seq), event=event.type)
         self._sent = event.seq
         return event.type in TERMINAL
 
-    async def _may_go_on(self) -> bool:
+    async def _check_key(self) -> None:
+        """Raise ``invalid_credentials`` soon after the key has ended."""
         door = self._call.door
-        return await is_good(door.store.keys, self._call.principal.id, door.at())
+        now = door.clock.monotonic()
+        if now - self._checked_at < _HEARTBEAT_S:
+            return
+
+        self._checked_at = now
+        if not await is_good(door.store.keys, self._call.principal.id, door.at()):
+            raise PermanentError(code="invalid_credentials")
+
+    async def _cancel_when_gone(self, scope: anyio.CancelScope) -> None:
+        await self._response.wait()
+        scope.cancel()
+
+    async def _cancel_when_closing(self, scope: anyio.CancelScope) -> None:
+        await self._call.door.closing.wait()
+        scope.cancel()
+
+    async def _say(self, event: str, data: JsonObject) -> None:
+        with anyio.move_on_after(_GOODBYE_S):
+            try:
+                await self._response.send(_json(data), event=event)
+            except (ConnectionError, TimeoutError):
+                return
+
+    def _problem(self, error: SluicegateError) -> JsonObject:
+        request_id = self._call.asked.request_id
+        return problem(error.code, error.message, error.details, request_id)
 
 
-async def _overflow(
-    call: Call, response: EventSourceResponse, error: Exception
-) -> None:
-    """Tell a reader who fell behind, if it still listens."""
-    if isinstance(error, BusUnavailable):
-        told = problem("bus_backlog", "overflow", {}, call.request_id)
-        with anyio.move_on_after(1):
-            await response.send(json.dumps(told), event="overflow")
+def _fell_behind() -> SluicegateError:
+    most = LIMITS["sse_buffered_events"]
+    return TemporaryError(
+        f"The reader is more than {most} events behind: come back with Last-Event-ID.",
+        code="bus_backlog",
+        details={"limit": most},
+    )
+
+
+def _json(data: JsonObject) -> str:
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
 
 
 def _after(call: Call) -> int:

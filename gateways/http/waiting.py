@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from types import TracebackType
 from typing import Self
 
 import anyio
@@ -18,12 +19,14 @@ from contracts import (
 )
 from contracts.envelope import RunEnded, RunEventSaid
 from gateways.http.call import Call
+from gateways.http.queries import an_id
 from plans import resume_fold
 
 _LOOK_AGAIN_S = 1.0
+_LOOK_UNHEARD_S = 0.1
 _PAGE = 500
 _PAUSED_FOR_A_PERSON = frozenset(
-    {"approval", "gate", "error", "needs_attention", "budget", "frozen"}
+    {"approval", "gate", "error", "needs_attention", "budget", "frozen", "not_started"}
 )
 
 
@@ -40,6 +43,11 @@ async def current(call: Call, row: RunRow) -> RunState:
         state = resume_fold(state, tail)
 
     return state
+
+
+async def named_run(call: Call) -> RunRow:
+    """The run that the path names. Raises InvalidInput ``invalid_id``, NotFound."""
+    return await get_run(call, an_id(call.path("id"), "run"))
 
 
 async def get_run(call: Call, run_id: str) -> RunRow:
@@ -64,22 +72,32 @@ class RunWatch:
         self._heard = await self._listening.__aenter__()
         return self
 
-    async def __aexit__(self, *error: object) -> None:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         """The watch ends."""
-        await self._listening.__aexit__(None, None, None)
+        await self._listening.__aexit__(kind, error, trace)
 
     async def settled(self, call: Call, run_id: str, timeout_s: float) -> RunRow:
-        """The row once the run ended or waits for a person, or when time is over."""
-        deadline = call.door.clock.monotonic() + timeout_s
+        """The row once the run ended or waits for a person, or when time is over.
+
+        A run of another id than the watched one is looked at again and again.
+        Raises NotFound.
+        """
+        door = call.door
+        give_up = door.clock.monotonic() + timeout_s
         while True:
-            left = deadline - call.door.clock.monotonic()
+            left = give_up - door.clock.monotonic()
             if run_id == self.run_id and left > 0:
                 await self._hear(min(left, _LOOK_AGAIN_S))
             elif left > 0:
-                await call.door.clock.sleep(min(left, 0.1))
+                await door.clock.sleep(min(left, _LOOK_UNHEARD_S))
 
             row = await get_run(call, run_id)
-            if _is_settled(row) or left <= 0:
+            if _is_settled(row) or left <= 0 or door.closing.is_set():
                 return row
 
     async def _hear(self, seconds: float) -> None:
@@ -95,9 +113,11 @@ class RunWatch:
 
 
 def _is_settled(row: RunRow) -> bool:
-    return row.state.status in ENDED or (
-        row.state.status == "paused" and row.state.paused_reason in _PAUSED_FOR_A_PERSON
-    )
+    state = row.state
+    if state.status == "paused":
+        return state.paused_reason in _PAUSED_FOR_A_PERSON
+
+    return state.status in ENDED
 
 
 def _is_news(envelope: Envelope) -> bool:

@@ -2,57 +2,61 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from aiohttp import web
 
 from contracts import (
-    Awaiting,
+    ACTIONS,
     DecisionRecord,
+    DecisionState,
     JsonObject,
     NotFound,
     Outcome,
     Proposal,
-    Refused,
 )
 from gateways.http.answering import respond, shown_verdict, whole
 from gateways.http.bodies import read_body
 from gateways.http.call import Call
+from gateways.http.deciding import WAITS, patience_of
 from gateways.http.idempotency import propose_once
 from gateways.http.lists import page_response
 from gateways.http.problems import json_response
-from gateways.http.proposing import Answer, Proposed, Wait
-from gateways.http.queries import an_id, choice, only, seconds
+from gateways.http.proposing import Answer, Proposed
+from gateways.http.queries import an_id, choice, only, text
 from gateways.http.views import decision_view
-from store import DecisionFilter
+from store import DecisionFilter, Page
 
 _FILTERS = ("action", "state", "rule", "subject", "correlation_id")
 
 
 async def submit(call: Call) -> web.Response:
     """``POST /decisions``: 200 carried out, 202 awaiting, 403 refused."""
-    only(call.request, ("wait", "timeout_s"))
-    wait = wait_of(call)
+    only(call.request, WAITS)
+    patience = patience_of(call)
     proposal = await read_body(call.request, Proposal)
     proposed = Proposed(
         proposal.action, proposal.args, proposal.reason, proposal.dry_run
     )
-    answer, _ = await propose_once(
-        call, proposed, wait=wait, timeout_s=seconds(call.request, "timeout_s", 30.0)
-    )
+    answer = await propose_once(call, proposed, patience)
     if proposal.dry_run:
         return await _dry(call, answer)
 
-    if wait != "outcome" and answer.outcome is None:
-        return _verdict_only(call, answer)
-
-    return respond(call, answer, lambda result: (200, _whole(answer, result)))
+    return respond(call, answer, _whole)
 
 
 async def listing(call: Call) -> web.Response:
     """``GET /decisions``, newest first."""
-    query = call.request.query
-    where = DecisionFilter(**{name: query.get(name) for name in _FILTERS})
+    request = call.request
+    where = DecisionFilter(
+        action=choice(request, "action", tuple(ACTIONS)),
+        state=choice(request, "state", get_args(DecisionState)),
+        rule=text(request, "rule"),
+        subject=text(request, "subject"),
+        correlation_id=text(request, "correlation_id"),
+    )
 
-    async def fetch(limit: int, after: str | None):  # type: ignore[no-untyped-def]
+    async def fetch(limit: int, after: str | None) -> Page[DecisionRecord]:
         return await call.door.store.decisions.page(
             call.tenant, where, limit=limit, after=after
         )
@@ -73,13 +77,6 @@ async def explain(call: Call) -> web.Response:
     return json_response(call.door.explain(record), headers=call.headers)
 
 
-def wait_of(call: Call, default: Wait = "outcome") -> Wait:
-    """How far the caller wants to hear."""
-    chosen = choice(call.request, "wait", ("verdict", "outcome", "none"), default)
-    waits: dict[str, Wait] = {w: w for w in ("verdict", "outcome", "none")}  # type: ignore[misc]
-    return waits[chosen]
-
-
 async def _record(call: Call) -> DecisionRecord:
     decision_id = an_id(call.path("id"), "dec")
     record = await call.door.store.decisions.get(call.tenant, decision_id)
@@ -90,6 +87,7 @@ async def _record(call: Call) -> DecisionRecord:
 
 
 async def _dry(call: Call, answer: Answer) -> web.Response:
+    """What would be: the verdict and the plan, whatever the verdict is."""
     record = await call.door.store.decisions.get(call.tenant, answer.decision_id)
     body = {
         "decision_id": answer.decision_id,
@@ -101,22 +99,8 @@ async def _dry(call: Call, answer: Answer) -> web.Response:
     return json_response(body, headers=call.headers)
 
 
-def _verdict_only(call: Call, answer: Answer) -> web.Response:
-    if isinstance(answer.verdict, Refused | Awaiting):
-        return respond(call, answer, lambda result: (200, result))
-
-    body: JsonObject = {
-        "decision_id": answer.decision_id,
-        "state": answer.state or "approved",
-        "verdict": shown_verdict(answer),
-        "outcome": None,
-        "correlation_id": answer.correlation_id,
-    }
-    return json_response(body, 202, call.headers)
-
-
-def _whole(answer: Answer, result: JsonObject) -> JsonObject:
+def _whole(answer: Answer, result: JsonObject) -> tuple[int, JsonObject]:
     outcome = answer.outcome or Outcome(
         decision_id=answer.decision_id, state="succeeded", result=result
     )
-    return whole(answer, outcome)
+    return 200, whole(answer, outcome)

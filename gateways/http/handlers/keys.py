@@ -4,32 +4,31 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from contracts import JsonObject
+from contracts import JsonObject, KeyRow
 from contracts.action_args import CreateKey, Freeze
-from gateways.http.answering import respond
+from gateways.http.answering import plainly
 from gateways.http.bodies import read_body
 from gateways.http.call import Call
-from gateways.http.idempotency import propose_once
+from gateways.http.deciding import WAITS, decide
 from gateways.http.lists import page_response
 from gateways.http.problems import json_response
-from gateways.http.proposing import Proposed, propose
-from gateways.http.queries import an_id, only
+from gateways.http.proposing import Proposed
+from gateways.http.queries import an_id, only, text
 from gateways.http.views import key_view
+from store import Page
 
 
 async def create(call: Call) -> web.Response:
     """``POST /keys``: 201 with the key, shown once."""
-    only(call.request, ())
+    only(call.request, WAITS)
     body = await read_body(call.request, CreateKey)
-    proposed = Proposed("key.create", body.plain())
-    answer, _ = await propose_once(call, proposed)
-    return respond(call, answer, lambda result: (201, result))
+    return await decide(call, Proposed("key.create", body.plain()), plainly(201))
 
 
 async def listing(call: Call) -> web.Response:
     """``GET /keys``, newest first."""
 
-    async def fetch(limit: int, after: str | None):  # type: ignore[no-untyped-def]
+    async def fetch(limit: int, after: str | None) -> Page[KeyRow]:
         return await call.door.store.keys.page(call.tenant, limit=limit, after=after)
 
     return await page_response(call, fetch, key_view)
@@ -37,10 +36,9 @@ async def listing(call: Call) -> web.Response:
 
 async def revoke(call: Call) -> web.Response:
     """``DELETE /keys/{id}``."""
-    only(call.request, ())
-    key_id = an_id(call.path("id"), "key")
-    answer = await propose(call, Proposed("key.revoke", {"id": key_id}))
-    return respond(call, answer, lambda result: (200, result))
+    only(call.request, WAITS)
+    args = {"id": an_id(call.path("id"), "key")}
+    return await decide(call, Proposed("key.revoke", args), plainly(200))
 
 
 async def frozen(call: Call) -> web.Response:
@@ -52,23 +50,17 @@ async def frozen(call: Call) -> web.Response:
 
 
 async def freeze(call: Call) -> web.Response:
-    """``PUT /freeze``."""
-    only(call.request, ())
+    """``PUT /freeze``: from now on it stands still."""
+    only(call.request, WAITS)
     body = await read_body(call.request, Freeze)
-    return await _freeze(call, Proposed("freeze.set", body.plain()))
+    return await decide(call, Proposed("freeze.set", body.plain()), plainly(200))
 
 
 async def thaw(call: Call) -> web.Response:
     """``DELETE /freeze?scope=&name=``."""
-    only(call.request, ("scope", "name"))
-    query = call.request.query
+    only(call.request, (*WAITS, "scope", "name"))
     args: JsonObject = {
-        "scope": query.get("scope", "tenant"),
-        "name": query.get("name"),
+        "scope": text(call.request, "scope") or "tenant",
+        "name": text(call.request, "name"),
     }
-    return await _freeze(call, Proposed("freeze.clear", args))
-
-
-async def _freeze(call: Call, proposed: Proposed) -> web.Response:
-    answer = await propose(call, proposed)
-    return respond(call, answer, lambda result: (200, result))
+    return await decide(call, Proposed("freeze.clear", args), plainly(200))

@@ -24,6 +24,9 @@ async def healthz(_: Door) -> web.Response:
 async def readyz(door: Door) -> web.Response:
     """``GET /readyz``: each dependency, and whether all of them answer."""
     dependencies = {"store": await _store(door), "bus": _bus(door)}
+    if door.closing.is_set():
+        dependencies["process"] = "stopping"
+
     ready = all(state == "ok" for state in dependencies.values())
     body = {"status": "ok" if ready else "unavailable", "dependencies": dependencies}
     return json_response(body, 200 if ready else 503)
@@ -80,7 +83,7 @@ async def bus(call: Call) -> web.Response:
 async def ledger(call: Call) -> web.Response:
     """``GET /ledger``: the chain of the tenant, oldest first."""
     only(call.request, ("limit", "cursor", "after"))
-    listing = (call.tenant, call.request.path)
+    listing = (call.tenant, call.request.path, call.request.query.get("after", ""))
     begin = call.door.cursors.back(call.request.query.get("cursor"), listing)
     after = int(begin) if begin else integer(call.request, "after", 0, 0, 2**53)
     many = limit(call.request)
