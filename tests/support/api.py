@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from io import BytesIO
 from typing import Any, NamedTuple, Self
 
 import aiohttp
@@ -26,9 +27,14 @@ class Answer(NamedTuple):
         return self.body.get("code") if isinstance(self.body, dict) else None
 
     @property
-    def pointers(self) -> dict[str, str]:
+    def problems(self) -> set[tuple[str, str]]:
         """Where each problem is, with its code."""
-        return {one["pointer"]: one["code"] for one in self.body["errors"]}
+        return {(one["pointer"], one["code"]) for one in self.body["errors"]}
+
+    @property
+    def codes(self) -> set[str]:
+        """The codes of all problems."""
+        return {code for _, code in self.problems}
 
 
 class Api:
@@ -62,8 +68,9 @@ class Api:
             sent.setdefault("Content-Type", "application/json")
 
         url = f"{self.url}/api/v1{path}"
+        content = None if raw is None else BytesIO(raw)
         async with self._session.request(
-            method, url, data=raw, headers=sent, allow_redirects=False
+            method, url, data=content, headers=sent, allow_redirects=False
         ) as response:
             return Answer(response.status, await _body(response), response.headers)
 

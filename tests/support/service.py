@@ -15,6 +15,8 @@ import aiohttp
 import anyio
 from anyio.abc import Process
 
+from bus.in_process import InProcessBus
+from bus.in_process.group import Slots
 from contracts import fresh_key
 from sluicegate.clock import SystemClock
 from sluicegate.config import Settings, load_settings
@@ -75,6 +77,13 @@ async def serving(settings: Settings) -> AsyncIterator[Served]:
         key = (settings.data_dir / "admin.key").read_text(encoding="utf-8").strip()
         async with open_api(service.url, key) as api:
             yield Served(service, api, clock)
+
+
+def ear_of(served: Served, kind: str) -> Slots:
+    """What feeds an agent messages of a kind; to be closed, so that it hears none."""
+    bus = served.service.bus
+    assert isinstance(bus, InProcessBus)
+    return next(ear for ear in bus._subscriptions if ear._group.kind == kind)
 
 
 class ServiceProcess:
