@@ -9,11 +9,21 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from bench import durable_runs, http_sync, judging, messaging, process
+from bench import (
+    durable_runs,
+    http_sync,
+    judging,
+    messaging,
+    process,
+    sqlite_writer,
+    store,
+)
 
 _MEASURES: dict[str, Callable[[], Awaitable[None]]] = {
     "messaging": messaging.measure,
     "judging": judging.measure,
+    "sqlite_writer": sqlite_writer.measure,
+    "store": store.measure,
     "runs": durable_runs.measure,
     "http": http_sync.measure,
     "process": process.measure,

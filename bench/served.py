@@ -10,7 +10,6 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import anyio
 
@@ -69,4 +68,5 @@ async def _listening(process: asyncio.subprocess.Process, folder: str) -> str:
     if b"listens on" not in line:
         raise RuntimeError(f"the service did not start: {line!r}")
 
-    return Path(folder, "service.url").read_text("utf-8").strip()
+    address = await anyio.Path(folder, "service.url").read_text("utf-8")
+    return address.strip()

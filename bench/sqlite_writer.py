@@ -26,7 +26,7 @@ _BODY = "x" * 500
 Client = Callable[[Database, int, float, list[float]], Awaitable[None]]
 
 
-async def measure(seconds: float = 2.0) -> None:
+async def measure(seconds: float = 1.0) -> None:
     """Print the rates and latencies of each case."""
     for synchronous in ("FULL", "NORMAL"):
         await _measure(synchronous, seconds)

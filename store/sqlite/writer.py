@@ -43,6 +43,9 @@ CLOSE_S = 30.0
 
 _TICK_S = 0.001
 _MOST_TICKS = 20
+_PATIENCE_S = 0.001
+"""How long a unit may wait before the loop, busy perhaps, gives way to the thread."""
+
 _NAP_S = 0.00002
 _TURN_S = 0.002
 
@@ -221,7 +224,7 @@ class Database:
         if not self._waiting:
             return
 
-        if now - self._waiting[0].since >= _TICK_S / 2:
+        if now - self._waiting[0].since >= _PATIENCE_S:
             self._give_way()
 
         self._idle_ticks += 1
