@@ -94,7 +94,7 @@ class ServiceProcess:
 
     def __init__(self, folder: Path, **settings: str) -> None:
         """``settings`` are environment variables without their prefix."""
-        self.port = _free_port()
+        self.port = free_port()
         self.key = fresh_key()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self.data_dir = folder / "data"
@@ -156,7 +156,8 @@ class ServiceProcess:
             return False
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nothing listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
