@@ -62,6 +62,7 @@ class RunControl:
         args = read(RetryRun, use.decision.args)
         run = await self._get(use, args)
         if run.state.status in ENDED:
+            _check_judged_as_ended(use, run)
             again = await self._starting.again(use, run, args.from_node)
             return Carried({"run_id": again.id, "retry_of": run.id})
 
@@ -75,6 +76,9 @@ class RunControl:
         args = read(SignalRun, use.decision.args)
         item_id = f"signal:{use.decision.id}"
         run = await self._open(use, args, own=item_id)
+        if run.state.paused_reason == "not_started":
+            raise _not_waiting("The run has not started: resume starts it.", run)
+
         body = {"name": args.name, "payload": args.payload}
         await self._put(use, run, item_id, "signal", body)
         return Carried({"run_id": run.id, "signal": args.name})
@@ -128,6 +132,12 @@ class RunControl:
                 correlation_id=run.correlation_id,
             ),
         )
+
+
+def _check_judged_as_ended(use: Use, run: RunRow) -> None:
+    """Raise Conflict if it was approved for the paused run: that pins no plan."""
+    if not use.approved.pins:
+        raise _not_waiting(f"The run has ended meanwhile: {run.state.status}.", run)
 
 
 def _is_of(use: Use, item: InboxItem | None) -> bool:

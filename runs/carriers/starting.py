@@ -122,6 +122,7 @@ class RunStarting:
                 "principal": use.decision.principal,
                 "retry_of": run.id,
                 "carried": _carried(run, from_node),
+                "call_was_judged": False,  # what was approved was one call, made once
                 "created_at": use.at,
                 "state": RunState(),
                 "lease": None,

@@ -99,8 +99,9 @@ class Walk:
 
     def needs_decision(self, node: PlanNode) -> bool:
         """Whether the node's next call is judged by itself, with its real arguments."""
-        judged = self.row.call_was_judged or self.progress.node(node.id).approved
-        return node.needs_own_decision and not judged
+        known = self.progress.node(node.id)
+        by_the_run = self.row.call_was_judged and known.tried_from == 1
+        return node.needs_own_decision and not (by_the_run or known.approved)
 
     def unanswered(self) -> list[str]:
         """Nodes whose decision was proposed, and of which the gate said nothing."""
