@@ -17,7 +17,7 @@ from gateways.http.connections import Connection
 from gateways.http.headers import REQUEST_ID, dress, new_request_id
 from gateways.http.problems import problem_response
 from gateways.http.routes import PUBLIC, ROUTES, PublicHandler, Route
-from gateways.http.screening import refuse_other_tenant, screen
+from gateways.http.screening import expect, refuse_other_tenant, screen
 
 _Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -47,9 +47,10 @@ def make_app(door: Door) -> web.Application:
 
 
 def _add(app: web.Application, base: str, route: Route, handle: _Handle) -> None:
-    app.router.add_route(route.method, base + route.path, handle)
+    path = base + route.path
+    app.router.add_route(route.method, path, handle, expect_handler=expect)
     if route.method == "GET":
-        app.router.add_route("HEAD", base + route.path, handle)
+        app.router.add_route("HEAD", path, handle)
 
 
 def _public(door: Door, handler: PublicHandler) -> _Handle:

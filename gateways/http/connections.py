@@ -25,6 +25,15 @@ _KEPT_ALIVE_S = 75.0
 _LINGER_S = 1.0
 """So long what still comes in is thrown away, that the client may read the answer."""
 
+_QUIET_S = 0.1
+"""A client that sends nothing for so long has heard the answer."""
+
+_SAID_OF = (
+    ("'host'", "unknown_host"),
+    ("b'authorization:", "invalid_credentials"),
+)
+"""Words of the parser that tell which header it refused, and what that means."""
+
 _NO_ACCESS_LOG = logging.getLogger("sluicegate.access")
 _NO_ACCESS_LOG.disabled = True
 
@@ -36,8 +45,8 @@ class Addresses:
     new one; one that never spoke does not.
     """
 
-    def __init__(self, most: int = LIMITS["connections_per_address"]) -> None:
-        self._most = most
+    def __init__(self) -> None:
+        self._most = LIMITS["connections_per_address"]
         self._silent: defaultdict[str, set[Connection]] = defaultdict(set)
         self._kept: defaultdict[str, dict[Connection, None]] = defaultdict(dict)
 
@@ -88,9 +97,10 @@ class Connection(web.RequestHandler):
             lingering_time=_LINGER_S,
         )
         self.host = ""
+        self.gone = asyncio.Event()
         self._addresses = addresses
         self._admitted = self._busy = self._failed = False
-        self._gone = asyncio.Event()
+        self._more = asyncio.Event()
         self._deadline: asyncio.TimerHandle | None = None
         self._log = structlog.get_logger("http").bind()
 
@@ -107,8 +117,9 @@ class Connection(web.RequestHandler):
             self._end(cast(asyncio.Transport, transport), error)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Count it no more."""
-        self._gone.set()
+        """Count it no more; ``gone`` is set."""
+        self.gone.set()
+        self._more.set()
         self._stop_expecting()
         if self._admitted:
             self._addresses.forget(self)
@@ -117,6 +128,7 @@ class Connection(web.RequestHandler):
     def data_received(self, data: bytes) -> None:
         """Parse what came in; a request that begins has a deadline for its header."""
         if self._failed:
+            self._more.set()
             return
 
         if not self._busy and self._deadline is None:
@@ -140,8 +152,7 @@ class Connection(web.RequestHandler):
         sent = await super().finish_response(request, resp, start_time)
         self._busy = False
         if self._failed:
-            with anyio.move_on_after(_LINGER_S):
-                await self._gone.wait()
+            await self._linger()
         elif self.transport is not None:
             self._addresses.keep(self)
 
@@ -159,8 +170,17 @@ class Connection(web.RequestHandler):
             raise ConnectionResetError("The answer had begun.")
 
         self._failed = True
+        self._more.set()
         self._stop_expecting()
         return self._problem(_told(exc))
+
+    async def _linger(self) -> None:
+        """Let a client that still sends come to read what it was told."""
+        with anyio.move_on_after(_LINGER_S):
+            while self._more.is_set() and self.transport is not None:
+                self._more.clear()
+                with anyio.move_on_after(_QUIET_S):
+                    await self._more.wait()
 
     def _expect_header(self) -> None:
         loop = asyncio.get_running_loop()
@@ -208,21 +228,24 @@ class Connection(web.RequestHandler):
 
 def _told(error: BaseException | None) -> SluicegateError:
     """What the parser's error means to a caller."""
-    if not isinstance(error, HttpProcessingError):
-        return SluicegateError()
+    if isinstance(error, LineTooLong):
+        return _too_long(bytes(error.args[0]), error.args[1])
 
-    if not isinstance(error, LineTooLong):
-        return PermanentError(code="bad_framing")
+    if isinstance(error, HttpProcessingError):
+        said = error.message.lower()
+        codes = (code for words, code in _SAID_OF if words in said)
+        return PermanentError(code=next(codes, "bad_framing"))
 
-    line, limit = error.args[:2]
+    return SluicegateError()
+
+
+def _too_long(line: bytes, limit: object) -> SluicegateError:
     if limit == _URL_LINE_BYTES:
-        return PermanentError(
-            f"The URL is longer than {LIMITS['url_bytes']} bytes.", code="uri_too_long"
-        )
+        sentence = f"The URL is longer than {LIMITS['url_bytes']} bytes."
+        return PermanentError(sentence, code="uri_too_long")
 
-    if bytes(line[:7]).lower() == b"bearer ":
+    if line[:7].lower() == b"bearer ":
         return PermanentError(code="invalid_credentials")
 
-    return PermanentError(
-        f"A header is longer than {_HEADER_BYTES} bytes.", code="headers_too_large"
-    )
+    sentence = f"A header is longer than {_HEADER_BYTES} bytes."
+    return PermanentError(sentence, code="headers_too_large")

@@ -26,4 +26,4 @@ def new_request_id() -> str:
 async def dress(request: web.Request, response: web.StreamResponse) -> None:
     """Add the headers of every answer, just before its headers are sent."""
     response.headers.update(SECURITY)
-    response.headers["X-Request-Id"] = request[REQUEST_ID]
+    response.headers["X-Request-Id"] = request.get(REQUEST_ID) or new_request_id()

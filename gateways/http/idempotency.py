@@ -24,7 +24,6 @@ from gateways.http.proposing import (
     Proposed,
     answered_before,
     propose,
-    settled,
 )
 
 _HEADER = "Idempotency-Key"
@@ -156,8 +155,8 @@ async def _earlier(call: Call, row: IdempotencyRow) -> tuple[str, Answer | None]
     """
     decision_id = row.decision_id
     in_flight = later(row.created_at, _IN_FLIGHT_S) > call.door.at()
-    await settled(call, decision_id, _PATIENCE_S if in_flight else 0)
-    answer = await answered_before(call, decision_id)
+    patience_s = _PATIENCE_S if in_flight else 0
+    answer = await answered_before(call, decision_id, patience_s)
     while answer is not None and _has_lapsed(answer):
         decision_id = derived_id("dec", decision_id, "again")
         answer = await answered_before(call, decision_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -93,9 +94,14 @@ async def propose(call: Call, proposed: Proposed, patience: Patience) -> Answer:
     return answer if record is None else _answer_of(record)
 
 
-async def answered_before(call: Call, decision_id: str) -> Answer | None:
-    """What is known of a decision proposed earlier; None if nothing is recorded."""
-    record = await call.door.store.decisions.get(call.tenant, decision_id)
+async def answered_before(
+    call: Call, decision_id: str, patience_s: float = 0
+) -> Answer | None:
+    """What is known of a decision proposed earlier; None if nothing is recorded.
+
+    For so long in seconds a final answer is waited for.
+    """
+    record = await _polled(call, decision_id, patience_s, _is_answered)
     if record is None:
         return None
 
@@ -107,17 +113,34 @@ async def settled(
     call: Call, decision_id: str, timeout_s: float
 ) -> DecisionRecord | None:
     """The record once it has an outcome, or as it is when the time is over."""
+    return await _polled(call, decision_id, timeout_s, _has_outcome)
+
+
+async def _polled(
+    call: Call,
+    decision_id: str,
+    timeout_s: float,
+    enough: Callable[[DecisionRecord], bool],
+) -> DecisionRecord | None:
     door = call.door
     give_up = door.clock.monotonic() + timeout_s
     while True:
         record = await door.store.decisions.get(call.tenant, decision_id)
-        if record is not None and record.outcome is not None:
+        if record is not None and enough(record):
             return record
 
         if door.closing.is_set() or door.clock.monotonic() >= give_up:
             return record
 
         await door.clock.sleep(_POLL_S)
+
+
+def _has_outcome(record: DecisionRecord) -> bool:
+    return record.outcome is not None
+
+
+def _is_answered(record: DecisionRecord) -> bool:
+    return _answer_of(record).is_final
 
 
 def _envelope(call: Call, proposed: Proposed, gate_s: float) -> Envelope:

@@ -24,20 +24,34 @@ _SPOKEN = frozenset(
 )
 _MEASURES = frozenset({"text/*", "text/plain", "application/openmetrics-text"})
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
+_METHODS = _READING | {"POST", "PUT", "PATCH", "DELETE"}
 
 
 def screen(request: web.Request, hosts: frozenset[str]) -> None:
     """Raise PermanentError for a request that no route would answer.
 
     Its code is ``uri_too_long``, ``invalid_path``, ``unknown_host``,
-    ``not_acceptable`` or ``cross_site_request``.
+    ``not_acceptable`` or ``cross_site_request``; a method that no route takes is
+    HTTPMethodNotAllowed.
     """
+    if request.method == "CONNECT":
+        raise web.HTTPMethodNotAllowed(request.method, _METHODS)
+
     _refuse_long(request)
     _refuse_odd_path(request)
     _refuse_unknown_host(request, hosts)
     _refuse_unspoken(request)
     if request.method not in _READING:
         _refuse_other_sites(request)
+
+
+async def expect(request: web.Request) -> None:
+    """Ask for the body of a client that waits to be asked, if it may be sent."""
+    wanted = request.headers.get("Expect", "").lower() == "100-continue"
+    if wanted and (request.content_length or 0) <= LIMITS["body_bytes"]:
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        # what counts as the answer begins after this
+        request.writer.output_size = 0
 
 
 def refuse_other_tenant(request: web.Request, principal: Principal) -> None:

@@ -6,7 +6,7 @@ Event id is seq, so a client that comes back with Last-Event-ID gets the rest.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
 import anyio
@@ -30,6 +30,7 @@ from contracts import (
 from contracts.envelope import RunEventSaid
 from gateways.http.auth import is_good
 from gateways.http.call import Call
+from gateways.http.connections import Connection
 from gateways.http.problems import problem
 from gateways.http.queries import integer
 from gateways.http.views import event_view
@@ -127,8 +128,9 @@ class _Stream:
         """
         goodbye: tuple[str, JsonObject] | None = None
         async with anyio.create_task_group() as watch:
-            watch.start_soon(self._cancel_when_gone, watch.cancel_scope)
-            watch.start_soon(self._cancel_when_closing, watch.cancel_scope)
+            for end in self._ends():
+                watch.start_soon(_cancel_after, end, watch.cancel_scope)
+
             goodbye = await self._send_all(heard)
             watch.cancel_scope.cancel()
 
@@ -205,13 +207,13 @@ class _Stream:
         if not await is_good(door.store.keys, self._call.principal.id, door.at()):
             raise PermanentError(code="invalid_credentials")
 
-    async def _cancel_when_gone(self, scope: anyio.CancelScope) -> None:
-        await self._response.wait()
-        scope.cancel()
-
-    async def _cancel_when_closing(self, scope: anyio.CancelScope) -> None:
-        await self._call.door.closing.wait()
-        scope.cancel()
+    def _ends(self) -> Iterator[Callable[[], Awaitable[object]]]:
+        """What ends a stream from outside: it stalls, its reader goes, we close."""
+        yield self._response.wait
+        yield self._call.door.closing.wait
+        connection = self._call.request.protocol
+        if isinstance(connection, Connection):
+            yield connection.gone.wait
 
     async def _say(self, event: str, data: JsonObject) -> None:
         with anyio.move_on_after(_GOODBYE_S):
@@ -223,6 +225,13 @@ class _Stream:
     def _problem(self, error: SluicegateError) -> JsonObject:
         request_id = self._call.asked.request_id
         return problem(error.code, error.message, error.details, request_id)
+
+
+async def _cancel_after(
+    end: Callable[[], Awaitable[object]], scope: anyio.CancelScope
+) -> None:
+    await end()
+    scope.cancel()
 
 
 def _fell_behind() -> SluicegateError:
