@@ -30,7 +30,8 @@ from runs.steps import (
     evaluate,
 )
 
-_LARGEST = LIMITS["message_bytes"]
+_LARGEST = LIMITS["message_bytes"] - 16_384
+"""A decision says this and who wants it, and travels in one message."""
 
 
 def advance(walk: Walk) -> None:
@@ -73,8 +74,9 @@ def step(walk: Walk, node: PlanNode) -> StepResult:
         return Calls(known)
 
     result = evaluate(node, walk.values, walk.log.at)
-    if isinstance(result, Calls):
-        error = too_large(f"input of node {node.id}", result.input)
+    if isinstance(result, Calls | Asks):
+        given = result.input if isinstance(result, Calls) else result.form
+        error = too_large(f"input of node {node.id}", given)
         return result if error is None else Broken(Fault.of(error))
 
     return result

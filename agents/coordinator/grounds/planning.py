@@ -7,7 +7,7 @@ from agents.coordinator.grounds.lookups import Lookups
 from agents.coordinator.ruling import NO_PLAN, Needs
 from contracts import JsonObject, Pins, RunRow, digest
 from contracts.definitions import Head, Tool, Workflow
-from plans import Plan, compile_workflow, references
+from plans import CatalogEntry, Plan, compile_workflow, references
 
 _PLANS_KEPT = 1_024
 
@@ -56,6 +56,11 @@ class Planning:
         body = await self._lookups.archived(run.tenant, run.workflow_digest)
         workflow = self._lookups.parsed(Workflow, run.workflow_digest, body)
         catalog = await self._lookups.pinned_catalog(run.tenant, run.pins)
+        after = workflow.on_failure
+        if after is not None and after.workflow is not None:  # never pinned
+            entry = CatalogEntry(run.workflow_digest, workflow)
+            catalog = {f"workflow:{after.workflow}": entry, **catalog}
+
         return self._plans.made(
             key, lambda: compile_workflow(workflow, run.workflow_digest, catalog)
         )
