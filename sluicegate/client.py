@@ -117,7 +117,7 @@ class Client:
         return {"Authorization": f"Bearer {self._key}"} if self._key else {}
 
     def _connection(self, timeout_s: float) -> http.client.HTTPConnection:
-        kinds = {
+        kinds: dict[str, type[http.client.HTTPConnection]] = {
             "http": http.client.HTTPConnection,
             "https": http.client.HTTPSConnection,
         }

@@ -126,7 +126,7 @@ def _answers(service: Client) -> bool:
 
 def _read(path: Path, url: str) -> JsonObject:
     """An example that calls the service where it really listens."""
-    from plans import read_yaml  # noqa: PLC0415  slow to import
+    from plans import read_yaml
 
     text = path.read_text("utf-8").replace(_HERE, url)
     found: Any = read_yaml(text.encode(), max_bytes=1_048_576)

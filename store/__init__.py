@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from store.faults import ANY, Chances, FaultKind, Faults, FaultyStore
-from store.opening import open_store
+from store.opening import embedded_engine, open_store
 from store.protocol import (
     ALL_EVENTS,
     Append,
@@ -53,5 +53,6 @@ __all__ = [
     "Runs",
     "Store",
     "Workers",
+    "embedded_engine",
     "open_store",
 ]

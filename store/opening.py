@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from contracts import ConfigurationError
 from store.protocol import Store
-from store.sqlite import MEMORY, SqliteStore, Synchronous
+from store.sqlite import MEMORY, SqliteStore, Synchronous, engine_version
 
 _FILE = "sqlite:///"
 _IN_MEMORY = "sqlite://:memory:"
@@ -27,6 +27,15 @@ async def open_store(
     """
     async with SqliteStore.open(_path(url), synchronous=synchronous) as store:
         yield store
+
+
+def embedded_engine() -> tuple[str, bool]:
+    """The version of SQLite here, and whether many connections could write safely.
+
+    Before 3.51.3 several that write and checkpoint at once may damage a file; the
+    store opens one.
+    """
+    return engine_version()
 
 
 def _path(url: str) -> str:

@@ -61,7 +61,7 @@ def refuse(
     _vote("refuse", approval_id, comment, url, key, as_json)
 
 
-def _vote(  # noqa: PLR0913, PLR0917  options of two commands
+def _vote(
     vote: str, approval_id: str, comment: str, url: str, key: str, as_json: bool
 ) -> None:
     path = f"/api/v1/approvals/{approval_id}/{vote}"

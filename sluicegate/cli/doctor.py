@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -16,9 +15,9 @@ from contracts import SluicegateError, TemporaryError, moment
 from sluicegate.cli.options import Config, Json, Key, Url, client, config_path
 from sluicegate.cli.screen import CONFIGURATION, DONE, FAILED, emit, screen
 from sluicegate.config import Settings, load_policy, load_settings
+from store import embedded_engine
 
 _LEAST_FREE = 512 * 1024 * 1024
-_SAFE_SQLITE = (3, 51, 3)
 _MOST_SKEW_S = 2.0
 
 
@@ -62,7 +61,7 @@ def _look(path: Path, url: str, key: str) -> Iterator[Finding]:
     for look in (_data_dir, _disk, _sqlite):
         yield look(settings)
 
-    yield from _service(settings, url, key)
+    yield from _service(url, key)
 
 
 def _data_dir(settings: Settings) -> Finding:
@@ -83,18 +82,15 @@ def _disk(settings: Settings) -> Finding:
 
 
 def _sqlite(_: Settings) -> Finding:
-    version = sqlite3.sqlite_version
-    if sqlite3.sqlite_version_info >= _SAFE_SQLITE:
+    version, safe = embedded_engine()
+    if safe:
         return Finding("sqlite", "ok", version)
 
-    said = (
-        f"{version}: fine here, because one process and one connection write; "
-        "do not open the file with other writers"
-    )
+    said = f"{version}: fine here, where one connection writes; open it with no other"
     return Finding("sqlite", "note", said)
 
 
-def _service(settings: Settings, url: str, key: str) -> Iterator[Finding]:
+def _service(url: str, key: str) -> Iterator[Finding]:
     service = client(url, key)
     try:
         ready = service.call("GET", "/readyz", timeout_s=5)

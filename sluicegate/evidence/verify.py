@@ -11,11 +11,12 @@ import hashlib
 import json
 import pathlib
 import sys
+from collections.abc import Iterable, Iterator
 
 FIRST = "0" * 64
 
 
-def problems(lines):
+def problems(lines: Iterable[str]) -> Iterator[str]:
     """What is wrong with the chain, one sentence each."""
     prev, due = FIRST, 1
     for line in lines:
@@ -48,7 +49,7 @@ if __name__ == "__main__":
         found = list(problems(chain))
 
     for sentence in found:
-        print(sentence)  # noqa: T201
+        print(sentence)
 
-    print("not intact" if found else "intact")  # noqa: T201
+    print("not intact" if found else "intact")
     sys.exit(1 if found else 0)

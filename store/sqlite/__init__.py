@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from store.sqlite.connection import MEMORY, Synchronous
+from store.sqlite.connection import MEMORY, Synchronous, engine_version
 from store.sqlite.store import SqliteStore
 
-__all__ = ["MEMORY", "SqliteStore", "Synchronous"]
+__all__ = ["MEMORY", "SqliteStore", "Synchronous", "engine_version"]

@@ -26,6 +26,9 @@ Synchronous = Literal["FULL", "NORMAL"]
 CHECK_S = 1.0
 """How long a start may look for damage; what it does not reach goes unseen."""
 
+_MENDED = (3, 51, 3)
+"""From here on several connections may write and checkpoint at once."""
+
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _UNAVAILABLE = frozenset(
     {
@@ -234,3 +237,8 @@ def _translated(error: sqlite3.Error) -> SluicegateError:
 def _primary(error: sqlite3.Error) -> int:
     """SQLite's primary result code; that of a plain error if Python raised it."""
     return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+
+
+def engine_version() -> tuple[str, bool]:
+    """The version of SQLite, and whether the WAL-reset bug is mended in it."""
+    return sqlite3.sqlite_version, sqlite3.sqlite_version_info >= _MENDED
