@@ -22,8 +22,9 @@ from pathlib import Path
 
 import anyio
 
+from tests.faults.attention import answer_all
 from tests.faults.client import AckingClient
-from tests.faults.evidence import gather, rest_of, settle
+from tests.faults.evidence import OPEN, gather, rest_of, settle
 from tests.faults.judgement import judge
 from tests.faults.orders import Order, orders, tools, workflows
 from tests.faults.storm import Kill, storm
@@ -56,6 +57,7 @@ class Findings:
 
     violations: list[Violation]
     kills: list[Kill]
+    answered: int
     rests: Counter[str]
     repeated: int
     entries: int
@@ -66,7 +68,11 @@ def main(arguments: Sequence[str]) -> int:
     """Run the campaigns that were asked for; the exit code."""
     asked = _asked(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    held = [_run(campaign) for campaign in campaigns(asked.extent, asked.seed)]
+    try:
+        held = [_run(campaign) for campaign in campaigns(asked.extent, asked.seed)]
+    except KeyboardInterrupt:
+        return 130
+
     return 0 if all(held) else 1
 
 
@@ -94,10 +100,15 @@ async def run_campaign(campaign: Campaign, folder: Path) -> Findings:
             await settle(api, SETTLE_S)
             await client.place_again(asked)
             evidence = await gather(api, client.acked.values(), sink)
+            found = judge(asked, client.acked, kills, evidence)
+            answered = await answer_all(api, evidence)
+            await settle(api, SETTLE_S, OPEN)
+            evidence = await gather(api, client.acked.values(), sink)
 
-    found = judge(asked, client.acked, kills, evidence)
+    found += judge(asked, client.acked, (), evidence)
     return Findings(
-        violations=[*client.violations, *found],
+        violations=[*client.violations, *dict.fromkeys(found)],
+        answered=answered,
         kills=kills,
         rests=Counter(map(rest_of, evidence.histories.values())),
         repeated=len(evidence.received) - len(set(evidence.received)),
@@ -154,14 +165,19 @@ async def _disturb(
 def _run(campaign: Campaign) -> bool:
     """Run a campaign and tell of it; whether every promise held."""
     folder = Path(tempfile.mkdtemp(prefix="sluicegate-faults-"))
-    findings = anyio.run(run_campaign, campaign, folder)
-    print(summary(campaign, findings), flush=True)
-    if not findings.violations:
-        shutil.rmtree(folder)
-        return True
+    try:
+        findings = anyio.run(run_campaign, campaign, folder)
+    except Exception:
+        print(f"seed {campaign.seed}: broken off; the files are in {folder}")
+        raise
 
-    _tell(campaign, findings, folder)
-    return False
+    print(summary(campaign, findings), flush=True)
+    if findings.violations:
+        _tell(campaign, findings, folder)
+        return False
+
+    shutil.rmtree(folder)
+    return True
 
 
 def summary(campaign: Campaign, findings: Findings) -> str:
@@ -171,7 +187,8 @@ def summary(campaign: Campaign, findings: Findings) -> str:
     rests = ", ".join(f"{number} {rest}" for rest, number in findings.rests.items())
     return (
         f"seed {campaign.seed}: {campaign.runs:,} runs, {campaign.kills} kills: "
-        f"{counts}; {rests}; {findings.repeated} calls repeated under their key; "
+        f"{counts}; {findings.answered} needed attention, then {rests}; "
+        f"{findings.repeated} calls repeated under their key; "
         f"{findings.entries:,} ledger entries verified; {findings.seconds:.0f} s"
     )
 

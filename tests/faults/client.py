@@ -10,7 +10,7 @@ from tests.faults.orders import Order
 from tests.faults.violations import Violation
 from tests.support.api import Answer, Api
 
-_CALLERS = 16
+_CALLERS = 48
 _PAUSE_S = 0.05
 _ACKED = frozenset({201, 202})
 _LATER = frozenset({"request_in_progress", "gate_unavailable", "store_unavailable"})

@@ -13,8 +13,10 @@ from tests.support.polling import until
 from tests.support.sink import Received, Sink
 
 _READERS = 8
-_MOVING = frozenset({"queued", "running"})
 _POLL_S = 0.1
+
+MOVING = frozenset({"queued", "running"})
+OPEN = MOVING | {"paused"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +47,14 @@ def rest_of(history: History) -> str:
     return str(history.shown["paused_reason"] or history.shown["status"])
 
 
-async def settle(api: Api, within_s: float) -> None:
-    """Return when no run moves any more, or when the time is over."""
-    await until(lambda: _at_rest(api), within_s=within_s, every_s=_POLL_S)
+async def settle(api: Api, within_s: float, moving: frozenset[str] = MOVING) -> None:
+    """Return when no run is in such a status any more, or when the time is over."""
+
+    async def at_rest() -> bool:
+        open_runs = (await api.get("/system/worker"))["runs"]
+        return not any(open_runs[status] for status in moving)
+
+    await until(at_rest, within_s=within_s, every_s=_POLL_S)
 
 
 async def gather(api: Api, acked: Iterable[str], sink: Sink) -> Evidence:
@@ -62,11 +69,6 @@ async def gather(api: Api, acked: Iterable[str], sink: Sink) -> Evidence:
         head=SignedHead(**signed) if signed else None,
         received=tuple(sink.received()),
     )
-
-
-async def _at_rest(api: Api) -> bool:
-    open_runs = (await api.get("/system/worker"))["runs"]
-    return not any(open_runs[status] for status in _MOVING)
 
 
 async def _histories(api: Api, run_ids: set[str]) -> dict[str, History]:
