@@ -38,7 +38,7 @@ async def served() -> AsyncIterator[Served]:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             *("-m", "sluicegate", "serve", "--port", "0"),
-            env={**os.environ, **_settings(folder, key)},
+            env=_environment(folder, key),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
         )
@@ -48,6 +48,12 @@ async def served() -> AsyncIterator[Served]:
         finally:
             process.terminate()
             await process.wait()
+
+
+def _environment(folder: str, key: str) -> dict[str, str]:
+    """Ours, but with compiled modules kept, as they are where people run it."""
+    ours = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    return {**ours, **_settings(folder, key)}
 
 
 def _settings(folder: str, key: str) -> dict[str, str]:
