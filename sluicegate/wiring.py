@@ -277,6 +277,10 @@ async def _first_key(parts: _Parts) -> bool:
             "keys.bootstrap_admin has the form sg_<26 characters>_<32 or more>"
         )
 
+    if given is None:
+        # before its row: a start that is cut off here leaves no key nobody knows
+        keep(parts.settings.data_dir / "admin.key", whole)
+
     subject = await parts.store.keys.subject(_TENANT, "admin", new_id("sub"))
     await parts.store.keys.create(
         KeyRow(
@@ -290,9 +294,6 @@ async def _first_key(parts: _Parts) -> bool:
             created_at=stamp(parts.clock.now()),
         )
     )
-    if given is None:
-        keep(parts.settings.data_dir / "admin.key", whole)
-
     return True
 
 
