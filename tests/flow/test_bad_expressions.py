@@ -65,13 +65,13 @@ async def test_a_bad_expression_is_told_when_it_is_saved(
     shared: Served, case: str
 ) -> None:
     body, code = SAVED[case]
-    before = await shared.service.store.counts()
+    before = await shared.counts()
 
     answer = await shared.api.call("POST", "/workflows", body)
 
     assert answer.status == 422, answer
     assert code in {answer.code, *answer.codes}, answer
-    after = await shared.service.store.counts()
+    after = await shared.counts()
     assert {n for n, count in after.items() if count != before[n]} <= {
         "decisions",
         "ledger",

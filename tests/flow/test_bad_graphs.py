@@ -136,7 +136,7 @@ async def test_a_bad_graph_is_its_problem_and_is_not_stored(
     shared: Served, case: str
 ) -> None:
     body, code = GRAPHS[case]
-    before = await shared.service.store.counts()
+    before = await shared.counts()
 
     answer = await shared.api.call("POST", "/workflows", body)
 
@@ -196,7 +196,7 @@ async def test_missing_tools_are_listed_with_near_names(shared: Served) -> None:
 
 
 async def test_a_chain_of_ten_thousand_is_refused_by_its_size(shared: Served) -> None:
-    before = await shared.service.store.counts()
+    before = await shared.counts()
 
     answer = await shared.api.call("POST", "/workflows", chain(10_000))
 
@@ -211,7 +211,7 @@ async def test_an_idempotent_tool_that_sends_no_key_is_refused(shared: Served) -
         "effect": "idempotent",
         "http": {"method": "POST", "url": "https://api.example/x"},
     }
-    before = await shared.service.store.counts()
+    before = await shared.counts()
 
     answer = await shared.api.call("POST", "/tools", tool)
 
@@ -256,6 +256,6 @@ async def test_an_input_names_every_place_that_breaks_its_schema(
 
 
 async def _expect_nothing_stored(served: Served, before: dict[str, int]) -> None:
-    after = await served.service.store.counts()
+    after = await served.counts()
     changed = {name for name, number in after.items() if number != before[name]}
     assert changed <= RECORDED

@@ -107,13 +107,13 @@ async def test_a_key_that_an_open_run_has_is_taken(served: Served) -> None:
     ],
 )
 async def test_a_name_that_could_deceive_is_refused(shared: Served, name: str) -> None:
-    before = await shared.service.store.counts()
+    before = await shared.counts()
 
     answer = await shared.api.call("POST", "/workflows", {**greet(), "name": name})
 
     assert answer.status == 422, answer
     assert answer.body["pointer"] == "/name"
-    after = await shared.service.store.counts()
+    after = await shared.counts()
     changed = {n for n, number in after.items() if number != before[n]}
     assert changed <= {"decisions", "ledger"}
 

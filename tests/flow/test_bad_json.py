@@ -66,13 +66,13 @@ async def test_a_body_that_cannot_be_read_is_refused_unread(
     shared: Served, path: str, case: str
 ) -> None:
     data, status, code = BODIES[case]
-    before = await shared.service.store.counts()
+    before = await shared.counts()
 
     answer = await shared.api.call("POST", path, data=data)
 
     assert (answer.status, answer.code) == (status, code), answer
     assert len(json.dumps(answer.body)) < 2_000
-    assert await shared.service.store.counts() == before
+    assert await shared.counts() == before
 
 
 FIELDS: dict[str, tuple[str, JsonObject, int, str]] = {
@@ -140,7 +140,7 @@ async def test_a_field_that_does_not_fit_is_named_with_its_problem(
     shared: Served, case: str
 ) -> None:
     path, body, status, code = FIELDS[case]
-    before = await shared.service.store.counts()
+    before = await shared.counts()
 
     answer = await shared.api.call("POST", path, body)
 
@@ -180,7 +180,7 @@ async def test_a_url_that_can_be_misread_is_refused(
     shared: Served, url: str, code: str
 ) -> None:
     tool = {"name": "fetch", "kind": "http", "effect": "none"}
-    before = await shared.service.store.counts()
+    before = await shared.counts()
 
     body = {**tool, "http": {"method": "GET", "url": url}}
     answer = await shared.api.call("POST", "/tools", body)
@@ -193,14 +193,14 @@ async def test_a_url_that_can_be_misread_is_refused(
 async def test_what_no_message_can_carry_is_refused_by_its_size(
     shared: Served,
 ) -> None:
-    before = await shared.service.store.counts()
+    before = await shared.counts()
 
     body = {"workflow": "greet", "input": {"name": "a" * 262_144}}
     answer = await shared.api.call("POST", "/runs", body)
 
     assert (answer.status, answer.code) == (413, "message_too_large")
     assert "262144" in answer.body["detail"]
-    assert await shared.service.store.counts() == before
+    assert await shared.counts() == before
 
 
 async def test_two_forms_of_one_name_are_one_name(served: Served) -> None:
@@ -280,6 +280,6 @@ _SHAPE: set[Any] = {
 
 
 async def _expect_nothing_stored(served: Served, before: dict[str, int]) -> None:
-    after = await served.service.store.counts()
+    after = await served.counts()
     changed = {name for name, number in after.items() if number != before[name]}
     assert changed <= {"decisions", "ledger"}

@@ -59,7 +59,7 @@ async def test_a_refusal_names_its_rule_and_changes_nothing_else(
     settings = settings_at(tmp_path, gate={"rules": (NO_ADA, ALLOW)})
     async with serving(settings) as served:
         await served.api.post("/workflows", greet())
-        before = await served.service.store.counts()
+        before = await served.counts()
 
         answer = await served.api.call("POST", "/decisions", PROPOSAL)
 
@@ -68,7 +68,7 @@ async def test_a_refusal_names_its_rule_and_changes_nothing_else(
         assert answer.body["details"]["rules"] == ["no-ada"]
         assert answer.body["detail"] == "Ada was greeted already."
         assert answer.body["details"]["decision_id"] == answer.headers["X-Decision-Id"]
-        changed = _changed(before, await served.service.store.counts())
+        changed = _changed(before, await served.counts())
         assert set(changed) == RECORDED
         assert changed["decisions"] == 1
 
@@ -91,14 +91,14 @@ async def test_a_dry_run_shows_the_verdict_and_writes_one_decision(
     served: Served,
 ) -> None:
     await served.api.post("/workflows", greet())
-    before = await served.service.store.counts()
+    before = await served.counts()
 
     answer = await served.api.call("POST", "/decisions", {**PROPOSAL, "dry_run": True})
 
     assert (answer.status, answer.body["state"]) == (200, "dry_run")
     assert answer.body["verdict"]["result"] == "approved"
     assert answer.body["plan"]
-    changed = _changed(before, await served.service.store.counts())
+    changed = _changed(before, await served.counts())
     assert set(changed) == RECORDED
     assert changed["decisions"] == 1
 
@@ -120,7 +120,7 @@ async def test_a_stopped_coordinator_is_a_refusal_in_time_and_for_good(
     settings = settings_at(tmp_path, gate={"deadline_s": 0.3})
     async with serving(settings) as served:
         await served.api.post("/workflows", greet())
-        before = await served.service.store.counts()
+        before = await served.counts()
         ear = ear_of(served, "decision")
         await ear.close()
 
@@ -131,11 +131,11 @@ async def test_a_stopped_coordinator_is_a_refusal_in_time_and_for_good(
         assert (answer.status, answer.code) == (503, "gate_unavailable")
         assert answer.headers["Retry-After"] == "1"
         assert seconds < 0.3 + 0.5
-        assert await served.service.store.counts() == before
+        assert await served.counts() == before
 
         served.service.bus.subscribe("decision", "coordinator", ear._handler)
         assert await until(lambda: _is_handled(served))
-        changed = _changed(before, await served.service.store.counts())
+        changed = _changed(before, await served.counts())
         assert set(changed) <= RECORDED
         assert await _decisions(served, "workflow.run") in ([], ["refused"])
 
@@ -145,12 +145,12 @@ async def test_a_run_of_what_does_not_exist_is_not_found(
     served: Served, workflow: str
 ) -> None:
     await served.api.post("/workflows", greet())
-    before = await served.service.store.counts()
+    before = await served.counts()
 
     answer = await served.api.call("POST", "/runs", {"workflow": workflow})
 
     assert answer.status in (404, 422)
-    changed = _changed(before, await served.service.store.counts())
+    changed = _changed(before, await served.counts())
     assert set(changed) <= RECORDED
 
 
@@ -158,14 +158,14 @@ async def test_an_input_that_breaks_its_schema_names_each_place(
     served: Served,
 ) -> None:
     await served.api.post("/workflows", greet())
-    before = await served.service.store.counts()
+    before = await served.counts()
 
     body = {"workflow": "greet", "input": {"name": "a" * 81, "age": 3}}
     answer = await served.api.call("POST", "/runs", body)
 
     assert answer.status == 422
     assert any(pointer.endswith("/name") for pointer, _ in answer.problems)
-    changed = _changed(before, await served.service.store.counts())
+    changed = _changed(before, await served.counts())
     assert set(changed) <= RECORDED
 
 

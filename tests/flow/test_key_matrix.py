@@ -112,13 +112,13 @@ async def test_every_route_lets_in_who_may_and_nobody_else(
 
 async def test_without_a_good_key_no_route_changes_anything(served: Served) -> None:
     quiet = await _furnished(served)
-    before = await served.service.store.counts()
+    before = await served.counts()
 
     for route in ROUTES:
         for person in ("nobody", "revoked"):
             assert (await _ask(quiet, route, person)).status == 401
 
-    assert await served.service.store.counts() == before
+    assert await served.counts() == before
 
 
 @pytest.mark.parametrize("path", PUBLIC)

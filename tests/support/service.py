@@ -25,6 +25,7 @@ from tests.support.api import Api, open_api
 from tests.support.checkout import ROOT
 from tests.support.polling import until
 
+_HOUSEKEEPING = frozenset({"capabilities", "leases", "ledger_heads"})
 _START_S = 20.0
 _STOP_S = 5.0
 
@@ -50,6 +51,11 @@ class Served(NamedTuple):
     service: Service
     api: Api
     clock: AdjustableClock
+
+    async def counts(self) -> dict[str, int]:
+        """How much is stored of what somebody asked for; what keeps house is not."""
+        counts = await self.service.store.counts()
+        return {name: n for name, n in counts.items() if name not in _HOUSEKEEPING}
 
     async def key(self, subject: str, *roles: str) -> Api:
         """The API for the holder of a new key of this subject."""
