@@ -106,11 +106,13 @@ class Admission:
         """Raise ``frozen`` or ``forbidden`` if the decision may not be done now."""
         decision = record.decision
         row = ACTIONS[decision.action]
-        scopes = tuple(
-            (scope, str(decision.args[scope]))
-            for scope in ("workflow", "tool")
-            if isinstance(decision.args.get(scope), str)
-        )
+        calls = record.plan.get("tools", ()) if decision.action == "tool.call" else ()
+        named = {
+            ("workflow", str(record.plan.get("workflow"))),
+            *(("tool", str(tool)) for tool in calls),
+            *((kind, str(decision.args.get(kind))) for kind in ("workflow", "tool")),
+        }
+        scopes = tuple(named)
         await self._standing.check(
             decision.principal,
             permission=row.permission,

@@ -96,15 +96,19 @@ class Releases:
         at = stamp(self._clock.now())
         await self._reply(record, verdict, asker, at)
         if record.decision.proposer.kind == "run" and not record.decision.dry_run:
-            await self.to_run(record, verdict)
+            await self.to_run(record, verdict, asked_by=asker.message_id)
 
-    async def to_run(self, record: DecisionRecord, verdict: Verdict) -> bool:
+    async def to_run(
+        self, record: DecisionRecord, verdict: Verdict, *, asked_by: str = ""
+    ) -> bool:
         """Lay a verdict into the inbox of the run that proposed; whether it is new.
 
-        Raises StoreUnavailable.
+        A run that asks again, by another message, lost what it heard before: it gets
+        the verdict as a new item. Raises StoreUnavailable.
         """
         at, body = stamp(self._clock.now()), verdict.plain()
-        item_id = f"verdict:{verdict.id}"
+        again = f":{asked_by}" if asked_by not in ("", record.message_id) else ""
+        item_id = f"verdict:{verdict.id}{again}"
         item = InboxItem(id=item_id, kind="verdict", at=at, body=body)
         return await self._put(record, item)
 

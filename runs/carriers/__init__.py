@@ -21,7 +21,7 @@ def carriers(store: Store, bus: Bus, starting: RunStarting) -> dict[str, Carrier
     control = RunControl(store.runs, bus, starting)
     saving = DefinitionSaving(store.definitions)
     deleting = DefinitionDeleting(store.definitions)
-    freezing = Freezing(store.freezes, store.ledger)
+    freezing = Freezing(store.definitions, store.freezes, store.ledger)
     return {
         **{f"{kind}.save": saving for kind in _DEFINITION_KINDS},
         **{f"{kind}.delete": deleting for kind in _DEFINITION_KINDS},

@@ -48,6 +48,9 @@ class RunControl:
         args = read(ResumeRun, use.decision.args)
         run = await self._open(use, args)
         point = _point(run, args.node_id)
+        if point.get("kind") == "needs_attention" and args.resolution is None:
+            raise _unresolved(point)
+
         kind: Answer = "start" if run.state.paused_reason == "not_started" else "resume"
         body = {
             "node_id": point["node"],
@@ -67,6 +70,9 @@ class RunControl:
             return Carried({"run_id": again.id, "retry_of": run.id})
 
         point = _point(run, args.from_node)
+        if point.get("kind") == "needs_attention":
+            raise _unresolved(point)
+
         body = {"node_id": point["node"]}
         await self._put(use, run, f"answer:{point['point']}", "retry", body)
         return Carried({"run_id": run.id, "status": "retried"})
@@ -162,6 +168,13 @@ def _told(winner: InboxItem | None) -> JsonObject:
         "decision_id": body.get("decision_id"),
         "at": winner.at,
     }
+
+
+def _unresolved(point: JsonObject) -> InvalidInput:
+    return InvalidInput(
+        f"Whether the call of {point['node']} happened is not known: resume with "
+        "resolution happened or did_not_happen."
+    )
 
 
 def _point(run: RunRow, node_id: str | None) -> JsonObject:

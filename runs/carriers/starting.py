@@ -121,7 +121,7 @@ class RunStarting:
                 "correlation_id": use.record.correlation_id,
                 "principal": use.decision.principal,
                 "retry_of": run.id,
-                "carried": _carried(run, from_node),
+                "carried": await self._carried(run, from_node),
                 "call_was_judged": False,  # what was approved was one call, made once
                 "created_at": use.at,
                 "state": RunState(),
@@ -132,6 +132,14 @@ class RunStarting:
         )
         stored, _ = await self._insert(use, row)
         return stored
+
+    async def _carried(self, run: RunRow, from_node: str | None) -> JsonObject:
+        """Results the new run keeps; of people's answers none, they are asked anew."""
+        carried = _carried(run, from_node)
+        body = await self._definitions.archived(run.tenant, run.workflow_digest)
+        nodes = body["nodes"] if body is not None else []
+        asking = {node["id"] for node in nodes if node["type"] == "approval"}
+        return {node: out for node, out in carried.items() if node not in asking}
 
     def _row(
         self, use: Use, name: str, given: JsonObject, pins: Pins | None = None

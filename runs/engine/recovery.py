@@ -46,10 +46,19 @@ def _wait_on(walk: Walk, node: PlanNode, known: NodeProgress) -> None:
         _set(walk, node, known.retry_at)
     elif known.wait is not None:
         _set(walk, node, known.wait.get("until"))
-    elif known.approval_ends is not None:
-        _set(walk, node, later(known.approval_ends, ASKED_AGAIN_AFTER_S))
     else:
-        walk.asks.append(node.id)
+        end = _end_of_asking(known)
+        _set(walk, node, end)
+        if end is None or end > walk.log.at:
+            walk.asks.append(node.id)
+
+
+def _end_of_asking(known: NodeProgress) -> str | None:
+    """When people have had their time; None if nobody is asked."""
+    if known.approval_ends is None:
+        return None
+
+    return later(known.approval_ends, ASKED_AGAIN_AFTER_S)
 
 
 def _set(walk: Walk, node: PlanNode, when: str | None) -> None:

@@ -234,6 +234,13 @@ async def test_a_revoked_key_is_revoked_in_the_store_and_the_ledger(
 
 async def test_a_freeze_is_set_seen_and_cleared(door: Entrance) -> None:
     tool = {"scope": "tool", "name": "pay", "reason": "audit"}
+    definition = {
+        "name": "pay",
+        "kind": "builtin",
+        "function": "echo",
+        "effect": "none",
+    }
+    await perform(door, "tool.save", {"definition": definition})
 
     await perform(door, "freeze.set", tool)
     [row] = await door.store.freezes.of(TENANT)
@@ -242,6 +249,24 @@ async def test_a_freeze_is_set_seen_and_cleared(door: Entrance) -> None:
     assert (row.scope, row.name, row.reason) == ("tool", "pay", "audit")
     assert await door.store.freezes.of(TENANT) == ()
     assert await code_of(door, "freeze.clear", tool) == "not_found"
+
+
+async def test_a_name_that_nobody_bears_cannot_be_frozen(door: Entrance) -> None:
+    nobody = {"scope": "tool", "name": "no-such-tool", "reason": ""}
+
+    assert await code_of(door, "freeze.set", nobody) == "not_found"
+    assert await door.store.freezes.of(TENANT) == ()
+
+
+async def test_a_lost_call_is_not_resumed_without_saying_what_happened(
+    door: Entrance,
+) -> None:
+    lost = ({"node": "pay", "point": "5", "kind": "needs_attention"},)
+    row = await stored_run(door, WAITING.model_copy(update={"waiting_on": lost}))
+
+    assert await code_of(door, "run.resume", {"run_id": row.id}) == "invalid"
+    assert await code_of(door, "run.retry", {"run_id": row.id}) == "invalid"
+    assert await inbox(door, row) == ()
 
 
 @pytest.mark.parametrize(

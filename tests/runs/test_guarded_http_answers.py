@@ -28,7 +28,7 @@ from tests.support.http_sink import (
 LOOPBACK = HttpPolicy(allow_private=("127.0.0.0/8",), timeout_s=5.0)
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
-PACKED = gzip.compress(b"text " * 1_000)
+PACKED = gzip.compress(b"text " * 1_000, mtime=0)
 
 
 @pytest.fixture
@@ -49,7 +49,10 @@ async def http() -> AsyncIterator[GuardedHttp]:
         ("gzip", PACKED),
         ("x-gzip", PACKED),
         ("GZIP", PACKED),
-        ("gzip", gzip.compress(b"text ") + gzip.compress(b"text " * 999)),
+        (
+            "gzip",
+            gzip.compress(b"text ", mtime=0) + gzip.compress(b"text " * 999, mtime=0),
+        ),
         ("deflate", zlib.compress(b"text " * 1_000)),
         ("deflate", zlib.compress(b"text " * 1_000, wbits=-15)),
         ("identity", b"text " * 1_000),

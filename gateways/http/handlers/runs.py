@@ -86,7 +86,7 @@ async def start(call: Call) -> web.Response:
     async with RunWatch(call.door.bus, _run_id(claimed.proposed)) as watch:
         answer = await propose_claimed(call, claimed, patience)
         if answer.outcome is None or answer.outcome.state != "succeeded":
-            return _without_run(call, answer, watch.run_id)
+            return _without_run(call, answer)
 
         run_id = str(answer.outcome.result["run_id"])
         if not _waits_for_run(call, body):
@@ -162,9 +162,8 @@ def _run_id(proposed: Proposed) -> str:
 
 
 def _patience(body: StartBody, given: Patience) -> Patience:
-    """How to wait for the decision: the body wins."""
-    until = given.until if body.wait is None else "outcome"
-    return Patience(until, body.timeout_s or given.timeout_s)
+    """How to wait for the decision: until there is a run, and as long as said."""
+    return Patience("outcome", body.timeout_s or given.timeout_s)
 
 
 def _waits_for_run(call: Call, body: StartBody) -> bool:
@@ -174,13 +173,15 @@ def _waits_for_run(call: Call, body: StartBody) -> bool:
     return call.request.query.get("wait") == "outcome"
 
 
-def _without_run(call: Call, answer: Answer, run_id: str) -> web.Response:
-    """The answer without an outcome, or to one that is no success."""
+def _without_run(call: Call, answer: Answer) -> web.Response:
+    """The answer without an outcome, or to one that is no success.
+
+    The run's id is told only once the run is durable.
+    """
     if answer.outcome is not None or not isinstance(answer.verdict, Approved):
         return respond(call, answer, plainly(200))
 
-    told = {"id": run_id, "status": "queued", **approved(answer)}
-    return json_response(told, 202, _located(call, run_id))
+    return json_response(approved(answer), 202, call.headers)
 
 
 async def _status(call: Call, body: StartBody, is_new: bool, run_id: str) -> str:
