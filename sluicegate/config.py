@@ -6,16 +6,16 @@ An unknown key is refused with the nearest known name.
 
 from __future__ import annotations
 
-import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
 )
 
 from contracts import (
@@ -24,14 +24,19 @@ from contracts import (
     JsonObject,
     Mode,
     Policy,
-    nearest,
     read,
 )
-
-PREFIX = "SLUICEGATE_"
-"""What every environment variable of ours begins with."""
+from sluicegate.variables import (
+    PREFIX,
+    refuse_unknown_variables,
+    sentences,
+    variable,
+)
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
+
+
+S = TypeVar("S", bound=BaseModel)
 
 
 class Section(BaseModel):
@@ -177,18 +182,20 @@ class Settings(BaseSettings):
 def load_settings(path: Path) -> Settings:
     """The settings of a file and of the environment.
 
-    Raises ConfigurationError naming the file and every problem.
+    Raises ConfigurationError naming every problem and where it stands.
     """
     table = _read_toml(path)
+    _refuse_private_names(table, path)
     _refuse_secrets_in(table, path)
-    _refuse_unknown_variables()
+    refuse_unknown_variables(Settings)
     try:
         settings = Settings(**table)
     except ValidationError as error:
-        raise ConfigurationError(_sentences(error, path)) from error
+        raise ConfigurationError(sentences(error, Settings, path)) from error
+    except SettingsError as error:
+        raise ConfigurationError(f"environment: {error}; JSON is due there") from error
 
-    anchored = home_of(path) / settings.data_dir
-    return settings.model_copy(update={"data_dir": anchored})
+    return _anchored(settings, home_of(path))
 
 
 def home_of(path: Path) -> Path:
@@ -205,22 +212,48 @@ def load_policy(settings: Settings) -> Policy:
 
     Raises ConfigurationError with every problem.
     """
-    if settings.gate.policy_file:
-        path = Path(settings.gate.policy_file)
-        table = _read_toml(path)
-        gate, budgets = table.get("gate", {}), table.get("budgets", [])
-        shape = {"mode": settings.gate.mode, "default": settings.gate.default, **gate}
-    else:
-        path = Path("config.toml")
-        shape = settings.gate.model_dump(include={"mode", "default", "rules"})
-        budgets = settings.budgets
+    gate = settings.gate
+    shape = gate.model_dump(include={"mode", "default", "rules"})
+    budgets: Any = settings.budgets
+    if gate.policy_file:
+        table = _read_toml(Path(gate.policy_file))
+        shape |= {"rules": (), **_table(table, "gate", gate.policy_file)}
+        budgets = table.get("budgets", ())
 
+    where = gate.policy_file or "gate"
     try:
         return read(Policy, {**shape, "budgets": list(budgets)})
     except InvalidInput as error:
         raise ConfigurationError(
-            f"{path}: the policy is not valid: {error.message}", details=error.details
+            f"{where}: the policy is not valid: {error.message}", details=error.details
         ) from error
+
+
+def _anchored(settings: Settings, home: Path) -> Settings:
+    """The settings with every relative path below the file's folder."""
+    credentials = {
+        name: _below(home, section, "file")
+        for name, section in settings.credentials.items()
+    }
+    return settings.model_copy(
+        update={
+            "data_dir": home / settings.data_dir,
+            "store": _below(home, settings.store, "url"),
+            "gate": _below(home, settings.gate, "policy_file"),
+            "keys": _below(home, settings.keys, "seal_file"),
+            "logging": _below(home, settings.logging, "file"),
+            "credentials": credentials,
+        }
+    )
+
+
+def _below(home: Path, section: S, key: str) -> S:
+    """The section with the path, or URL of a file, under a key made absolute."""
+    scheme, mark, path = getattr(section, key).rpartition("sqlite:///")
+    if not path or path.startswith("{data_dir}") or scheme or "://" in path:
+        return section
+
+    return section.model_copy(update={key: f"{mark}{home / path}"})
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -232,57 +265,26 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise ConfigurationError(f"{path}: {error}") from error
 
 
+def _refuse_private_names(table: dict[str, Any], path: Path) -> None:
+    """Refuse what the settings' class would take for a word of its own."""
+    for name in table:
+        if name.startswith("_"):
+            raise ConfigurationError(f"{path}: {name}: there is no such key")
+
+
 def _refuse_secrets_in(table: dict[str, Any], path: Path) -> None:
+    given = _table(table, "keys", str(path))
     for key in ("seal", "bootstrap_admin"):
-        if key in table.get("keys", {}):
-            name = f"{PREFIX}KEYS__{key.upper()}"
+        if key in given:
+            name = variable(f"keys.{key}")
             raise ConfigurationError(
                 f"{path}: keys.{key} is a secret; set {name} instead"
             )
 
 
-def _refuse_unknown_variables() -> None:
-    known = sorted(_variables())
-    for name in os.environ:
-        if name.startswith(PREFIX) and name not in _OTHER_VARIABLES:
-            top = "__".join(name.split("__")[:2])
-            if top not in known and not name.startswith(f"{PREFIX}CREDENTIALS__"):
-                raise ConfigurationError(
-                    f"{name}: there is no such setting.{nearest(name, known)}"
-                )
+def _table(table: dict[str, Any], name: str, where: str) -> dict[str, Any]:
+    found = table.get(name, {})
+    if not isinstance(found, dict):
+        raise ConfigurationError(f"{where}: {name}: a table is due here")
 
-
-_OTHER_VARIABLES = frozenset(
-    {"SLUICEGATE_URL", "SLUICEGATE_KEY", "SLUICEGATE_CONFIG", "SLUICEGATE_FAILPOINT"}
-)
-"""Variables of the command line and of tests, not of the configuration."""
-
-
-def _variables() -> set[str]:
-    names: set[str] = set()
-    for name, field in Settings.model_fields.items():
-        section = field.annotation
-        if isinstance(section, type) and issubclass(section, BaseModel):
-            names |= {f"{PREFIX}{name}__{key}".upper() for key in section.model_fields}
-
-        names.add(f"{PREFIX}{name}".upper())
-
-    return names
-
-
-def _sentences(error: ValidationError, path: Path) -> str:
-    lines = []
-    for detail in error.errors(include_url=False):
-        key = ".".join(map(str, detail["loc"]))
-        near = nearest(key, sorted(_keys()))
-        unknown = detail["type"] == "extra_forbidden"
-        text = f"there is no such key.{near}" if unknown else detail["msg"]
-        lines.append(f"{path}: {key}: {text}")
-
-    return "; ".join(lines)
-
-
-def _keys() -> set[str]:
-    return {
-        name.removeprefix(PREFIX).lower().replace("__", ".") for name in _variables()
-    }
+    return found
