@@ -13,7 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from contracts import JsonObject, PermanentError, TemporaryError
+from contracts import (
+    ConfigurationError,
+    JsonObject,
+    PermanentError,
+    TemporaryError,
+)
 
 _STREAM_TIMEOUT_S = 60.0
 
@@ -34,17 +39,18 @@ class Event(NamedTuple):
     data: Any
 
 
-class ServiceUnreachable(Exception):
-    """Nothing listens at the address of the service."""
-
-
 class Client:
     """Talks to the service at one address with one key."""
 
     def __init__(self, url: str, key: str) -> None:
+        """Raises ConfigurationError for what is no address of a service."""
         self._url = urllib.parse.urlsplit(url)
         self._key = key
         self.url = url
+        if self._url.scheme not in _KINDS or not self._url.hostname:
+            raise ConfigurationError(
+                f"{url!r} is no address of a service; one is http://127.0.0.1:8080"
+            )
 
     def call(
         self,
@@ -67,12 +73,12 @@ class Client:
             connection.request(method, _target(path, query), data, sent)
             answer = connection.getresponse()
             raw = answer.read()
-        except OSError as error:
+        except (OSError, http.client.HTTPException) as error:
             raise self._unreachable(error) from error
         finally:
             connection.close()
 
-        return Response(answer.status, _json(raw), dict(answer.headers))
+        return Response(answer.status, self._json(raw), dict(answer.headers))
 
     def pages(
         self, path: str, query: dict[str, Any], most: int
@@ -93,36 +99,71 @@ class Client:
                 return
 
     def events(self, run_id: str, after: int = 0) -> Iterator[Event]:
-        """The events of a run, live, to its end."""
+        """The events of a run, live, to its end; the last one is ``end``.
+
+        A stream that was cut because we were slow is taken up again.
+        Raises TemporaryError if it breaks off, PermanentError if it is refused.
+        """
+        while True:
+            for event in self._stream(run_id, after):
+                if event.type == "error":
+                    raise refused(Response(200, event.data, {}))
+
+                if event.type == "overflow":
+                    break
+
+                yield event
+                after = int(event.id) if event.id else after
+                if event.type == "end":
+                    return
+            else:
+                raise TemporaryError(f"The stream from {self.url} broke off.")
+
+    def _stream(self, run_id: str, after: int) -> Iterator[Event]:
         connection = self._connection(_STREAM_TIMEOUT_S)
         path = _target(f"/api/v1/runs/{run_id}/events", {"after": after})
         headers = {**self._headers(), "Accept": "text/event-stream"}
         try:
             connection.request("GET", path, headers=headers)
             answer = connection.getresponse()
+            if answer.status == 204:
+                yield Event("", "end", {})
+                return
+
             if answer.status != 200:
-                raw = answer.read()
-                raise refused(Response(answer.status, _json(raw), {}))
+                raise refused(Response(answer.status, self._json(answer.read()), {}))
 
             yield from _parse(answer)
-        except OSError as error:
+        except (OSError, http.client.HTTPException) as error:
             raise self._unreachable(error) from error
         finally:
             connection.close()
 
-    def _unreachable(self, error: OSError) -> TemporaryError:
-        return TemporaryError(f"Nothing answers at {self.url}: {error}")
+    def _json(self, raw: bytes) -> Any:
+        try:
+            return json.loads(raw) if raw else None
+        except ValueError as error:
+            raise PermanentError(
+                f"What answers at {self.url} is not Sluicegate: {raw[:40]!r}",
+                code="upstream_invalid",
+            ) from error
+
+    def _unreachable(self, error: Exception) -> TemporaryError:
+        said = str(error) or type(error).__name__
+        return TemporaryError(f"Nothing answers at {self.url}: {said}")
 
     def _headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self._key}"} if self._key else {}
 
     def _connection(self, timeout_s: float) -> http.client.HTTPConnection:
-        kinds: dict[str, type[http.client.HTTPConnection]] = {
-            "http": http.client.HTTPConnection,
-            "https": http.client.HTTPSConnection,
-        }
-        kind = kinds[self._url.scheme]
+        kind = _KINDS[self._url.scheme]
         return kind(self._url.hostname or "", self._url.port, timeout=timeout_s)
+
+
+_KINDS: dict[str, type[http.client.HTTPConnection]] = {
+    "http": http.client.HTTPConnection,
+    "https": http.client.HTTPSConnection,
+}
 
 
 def refused(answer: Response) -> PermanentError:
@@ -155,11 +196,8 @@ def _kept(path: Path) -> str:
 
 def _target(path: str, query: dict[str, Any] | None) -> str:
     given = {k: v for k, v in (query or {}).items() if v is not None}
-    return f"{path}?{urllib.parse.urlencode(given)}" if given else path
-
-
-def _json(raw: bytes) -> Any:
-    return json.loads(raw) if raw else None
+    quoted = urllib.parse.quote(path)
+    return f"{quoted}?{urllib.parse.urlencode(given)}" if given else quoted
 
 
 def _parse(lines: http.client.HTTPResponse) -> Iterator[Event]:

@@ -11,6 +11,7 @@ from contracts import ConfigurationError, SluicegateError
 from sluicegate import __version__
 from sluicegate.cli import approvals, keys, ledger, policy, running, serving, tracing
 from sluicegate.cli.doctor import doctor
+from sluicegate.cli.logbook import logs
 from sluicegate.cli.screen import CONFIGURATION, fail, margin
 
 app = typer.Typer(
@@ -21,6 +22,7 @@ app = typer.Typer(
 )
 app.command()(serving.serve)
 app.command()(serving.demo)
+app.command()(serving.migrate)
 app.command()(running.run)
 app.command()(running.decide)
 app.command()(approvals.approvals)
@@ -29,6 +31,7 @@ app.command()(approvals.refuse)
 app.command()(running.runs)
 app.command()(running.events)
 app.command()(tracing.trace)
+app.command()(logs)
 app.add_typer(policy.app, name="policy")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(keys.app, name="keys")

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from contracts import JsonObject
-from sluicegate.cli.options import Json, Key, Limit, Url, client
+from sluicegate.cli.options import Json, KeyFile, Limit, Url, client
 from sluicegate.cli.screen import AWAITING, DONE, coloured, emit, pretty, screen, table
-from sluicegate.client import refused
+from sluicegate.client import Client, refused
 
 ApprovalId = Annotated[str, typer.Argument(metavar="ID", help="apr_…")]
 Comment = Annotated[str, typer.Option("--comment", "-m", help="Why.")]
@@ -22,12 +22,12 @@ def approvals(
     ] = "waiting",
     limit: Limit = 50,
     url: Url = "",
-    key: Key = "",
+    key_file: KeyFile = None,
     as_json: Json = False,
 ) -> None:
     """List what waits for a person."""
     query = {"state": None if state == "all" else state}
-    found = list(client(url, key).pages("/api/v1/approvals", query, limit))
+    found = list(client(url, key_file).pages("/api/v1/approvals", query, limit))
     if as_json:
         emit(found)
     elif not found:
@@ -43,29 +43,28 @@ def approve(
     approval_id: ApprovalId,
     comment: Comment = "",
     url: Url = "",
-    key: Key = "",
+    key_file: KeyFile = None,
     as_json: Json = False,
 ) -> None:
     """Say yes to exactly what is asked."""
-    _vote("grant", approval_id, comment, url, key, as_json)
+    path = f"/api/v1/approvals/{approval_id}/grant"
+    _vote(client(url, key_file), path, comment, as_json=as_json)
 
 
 def refuse(
     approval_id: ApprovalId,
     comment: Comment = "",
     url: Url = "",
-    key: Key = "",
+    key_file: KeyFile = None,
     as_json: Json = False,
 ) -> None:
     """Say no."""
-    _vote("refuse", approval_id, comment, url, key, as_json)
+    path = f"/api/v1/approvals/{approval_id}/refuse"
+    _vote(client(url, key_file), path, comment, as_json=as_json)
 
 
-def _vote(
-    vote: str, approval_id: str, comment: str, url: str, key: str, as_json: bool
-) -> None:
-    path = f"/api/v1/approvals/{approval_id}/{vote}"
-    answer = client(url, key).call("POST", path, {"comment": comment})
+def _vote(service: Client, path: str, comment: str, *, as_json: bool) -> None:
+    answer = service.call("POST", path, {"comment": comment})
     if answer.status >= 400:
         raise refused(answer)
 

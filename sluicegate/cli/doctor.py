@@ -12,8 +12,9 @@ from typing import NamedTuple
 from rich.text import Text
 
 from contracts import SluicegateError, TemporaryError, moment
-from sluicegate.cli.options import Config, Json, Key, Url, client, config_path
+from sluicegate.cli.options import Config, Json, KeyFile, Url, client, config_path
 from sluicegate.cli.screen import CONFIGURATION, DONE, FAILED, emit, screen
+from sluicegate.client import Client
 from sluicegate.config import Settings, load_policy, load_settings
 from store import embedded_engine
 
@@ -32,10 +33,13 @@ class Finding(NamedTuple):
 
 
 def doctor(
-    config: Config = None, url: Url = "", key: Key = "", as_json: Json = False
+    config: Config = None,
+    url: Url = "",
+    key_file: KeyFile = None,
+    as_json: Json = False,
 ) -> None:
     """Check configuration, policy, data directory, disk, SQLite, clock, service."""
-    findings = list(_look(config_path(config), url, key))
+    findings = list(_look(config_path(config), url, key_file))
     if as_json:
         emit([finding._asdict() for finding in findings])
     else:
@@ -46,7 +50,7 @@ def doctor(
     raise SystemExit(ended if bad else DONE)
 
 
-def _look(path: Path, url: str, key: str) -> Iterator[Finding]:
+def _look(path: Path, url: str, key_file: Path | None) -> Iterator[Finding]:
     yield Finding("python", "ok", sys.version.split()[0])
     try:
         settings = load_settings(path)
@@ -61,7 +65,7 @@ def _look(path: Path, url: str, key: str) -> Iterator[Finding]:
     for look in (_data_dir, _disk, _sqlite):
         yield look(settings)
 
-    yield from _service(url, key)
+    yield from _service(client(url, key_file, settings.data_dir))
 
 
 def _data_dir(settings: Settings) -> Finding:
@@ -90,8 +94,7 @@ def _sqlite(_: Settings) -> Finding:
     return Finding("sqlite", "note", said)
 
 
-def _service(url: str, key: str) -> Iterator[Finding]:
-    service = client(url, key)
+def _service(service: Client) -> Iterator[Finding]:
     try:
         ready = service.call("GET", "/readyz", timeout_s=5)
         yield Finding("service", _level(ready.status == 200), f"{service.url}")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from sluicegate.cli.options import Json, Key, Limit, Url, client
+from sluicegate.cli.options import Json, KeyFile, Limit, Url, client
 from sluicegate.cli.screen import emit, margin, screen, table
 from sluicegate.client import refused
 
@@ -19,12 +19,12 @@ def create(
     role: Annotated[list[str], typer.Option(help="As often as needed.")],
     label: Annotated[str, typer.Option(help="What it is for.")] = "",
     url: Url = "",
-    key: Key = "",
+    key_file: KeyFile = None,
     as_json: Json = False,
 ) -> None:
     """Make a key; it is shown this once."""
     body = {"subject": subject, "roles": role, "label": label}
-    answer = client(url, key).call("POST", "/api/v1/keys", body)
+    answer = client(url, key_file).call("POST", "/api/v1/keys", body)
     if answer.status != 201:
         raise refused(answer)
 
@@ -37,10 +37,10 @@ def create(
 
 @app.command("list")
 def list_(
-    limit: Limit = 50, url: Url = "", key: Key = "", as_json: Json = False
+    limit: Limit = 50, url: Url = "", key_file: KeyFile = None, as_json: Json = False
 ) -> None:
     """List keys, newest first."""
-    found = list(client(url, key).pages("/api/v1/keys", {}, limit))
+    found = list(client(url, key_file).pages("/api/v1/keys", {}, limit))
     if as_json:
         emit(found)
         return
@@ -65,14 +65,18 @@ def list_(
 def revoke(
     key_id: Annotated[str, typer.Argument(metavar="ID", help="key_…")],
     url: Url = "",
-    key: Key = "",
+    key_file: KeyFile = None,
+    as_json: Json = False,
 ) -> None:
     """End a key at once."""
-    answer = client(url, key).call("DELETE", f"/api/v1/keys/{key_id}")
+    answer = client(url, key_file).call("DELETE", f"/api/v1/keys/{key_id}")
     if answer.status != 200:
         raise refused(answer)
 
-    screen.print(f"revoked {key_id}")
+    if as_json:
+        emit(answer.body)
+    else:
+        screen.print(f"revoked {key_id}")
 
 
 def freeze(
@@ -81,11 +85,11 @@ def freeze(
     clear: Annotated[bool, typer.Option("--clear", help="Thaw it.")] = False,
     reason: Annotated[str, typer.Option(help="Why; everybody refused reads it.")] = "",
     url: Url = "",
-    key: Key = "",
+    key_file: KeyFile = None,
     as_json: Json = False,
 ) -> None:
     """Stop a tenant, tool or workflow; without arguments show what stands still."""
-    service = client(url, key)
+    service = client(url, key_file)
     what = {"scope": scope, "name": name or None}
     if not scope:
         answer = service.call("GET", "/api/v1/freeze")

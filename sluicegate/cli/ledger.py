@@ -13,7 +13,7 @@ from rich.text import Text
 
 from contracts import JsonObject, LedgerEntry, SignedHead
 from contracts.chains import ChainCheck
-from sluicegate.cli.options import Json, Key, Url, client
+from sluicegate.cli.options import Json, KeyFile, Url, client
 from sluicegate.cli.screen import DONE, FAILED, emit, screen
 from sluicegate.client import Client, refused
 
@@ -24,9 +24,9 @@ _VERIFIER = Path(__file__).resolve().parent.parent / "evidence" / "verify.py"
 
 
 @app.command()
-def verify(url: Url = "", key: Key = "", as_json: Json = False) -> None:
+def verify(url: Url = "", key_file: KeyFile = None, as_json: Json = False) -> None:
     """Check every link of the chain, and name what is not as it was."""
-    service = client(url, key)
+    service = client(url, key_file)
     head = _head(service)
     check = ChainCheck(head)
     count = 0
@@ -46,23 +46,36 @@ def verify(url: Url = "", key: Key = "", as_json: Json = False) -> None:
 
 @app.command()
 def export(
-    to: Annotated[Path, typer.Argument(help="The ZIP file to write.")],
+    to: Annotated[Path | None, typer.Argument(help="The ZIP file to write.")] = None,
     run: Annotated[str, typer.Option(help="Only the texts of this run.")] = "",
     url: Url = "",
-    key: Key = "",
+    key_file: KeyFile = None,
+    as_json: Json = False,
 ) -> None:
     """Write the chain and a verifier that needs nothing but Python into a ZIP."""
-    service = client(url, key)
+    service = client(url, key_file)
     about = _about(service, run) if run else {}
-    with zipfile.ZipFile(to, "w", zipfile.ZIP_DEFLATED) as evidence:
+    path = to or Path(f"evidence-{run}.zip" if run else "ledger.zip")
+    try:
+        _write(path, service, about)
+    except OSError as error:
+        raise typer.BadParameter(f"{path} cannot be written: {error}.") from error
+
+    if as_json:
+        emit({"file": str(path), "run": run or None})
+    else:
+        told = f"wrote {path}; check it anywhere: unzip {path} && python verify.py"
+        screen.print(told, soft_wrap=True)
+
+
+def _write(path: Path, service: Client, about: dict[str, JsonObject]) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as evidence:
         evidence.writestr("ledger.jsonl", "".join(_lines(service, about)))
         head = _head(service)
         evidence.writestr("head.json", json.dumps(head.plain() if head else None))
         evidence.writestr("verify.py", _VERIFIER.read_text("utf-8"))
         for name, body in about.items():
             evidence.writestr(f"{name}.json", json.dumps(body, indent=2))
-
-    screen.print(f"wrote {to}; check it anywhere: unzip {to} && python verify.py")
 
 
 def _entries(service: Client) -> Iterator[LedgerEntry]:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from contracts import ConfigurationError, InvalidInput
+from contracts import ConfigurationError
 from sluicegate.client import Client, find_client
 from sluicegate.config import load_settings
 
@@ -21,7 +21,13 @@ Config = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Url = Annotated[str, typer.Option("--url", help="Address of the service.")]
-Key = Annotated[str, typer.Option("--key", help="Bearer key.", envvar="SLUICEGATE_KEY")]
+KeyFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--key-file",
+        help="File with the bearer key; else SLUICEGATE_KEY, else the service's own.",
+    ),
+]
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000)]
 
 
@@ -49,9 +55,15 @@ def shipped(name: str) -> Path:
     return found
 
 
-def client(url: str = "", key: str = "") -> Client:
-    """The client of the running service, as found on this machine."""
-    return find_client(data_dir(), url=url, key=key)
+def client(
+    url: str = "", key_file: Path | None = None, kept_in: Path | None = None
+) -> Client:
+    """The client of the running service, as found on this machine.
+
+    ``kept_in`` is where that service keeps its data. Raises ConfigurationError.
+    """
+    key = _text(key_file).strip() if key_file is not None else ""
+    return find_client(kept_in or data_dir(), url=url, key=key)
 
 
 def data_dir() -> Path:
@@ -60,12 +72,12 @@ def data_dir() -> Path:
 
 
 def json_argument(text: str) -> Any:
-    """A JSON argument, or ``@file`` with one. Raises InvalidInput."""
+    """A JSON argument, or ``@file`` with one. Raises BadParameter."""
+    raw = _text(Path(text[1:])) if text.startswith("@") else text
     try:
-        raw = Path(text[1:]).read_text("utf-8") if text.startswith("@") else text
         return json.loads(raw)
-    except (OSError, ValueError) as error:
-        raise InvalidInput(f"{text[:64]}: {error}", code="json_invalid") from error
+    except ValueError as error:
+        raise typer.BadParameter(f"{text[:64]!r} is not JSON: {error}.") from error
 
 
 def pairs(given: list[str]) -> dict[str, Any]:
@@ -74,11 +86,18 @@ def pairs(given: list[str]) -> dict[str, Any]:
     for pair in given:
         name, equals, value = pair.partition("=")
         if not equals:
-            raise InvalidInput(f"{pair[:64]!r} is not key=value")
+            raise typer.BadParameter(f"{pair[:64]!r} is not key=value.")
 
         found[name] = _value(value)
 
     return found
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise typer.BadParameter(f"{path} cannot be read: {error}.") from error
 
 
 def _value(text: str) -> Any:

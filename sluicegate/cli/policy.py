@@ -12,7 +12,7 @@ from rich.text import Text
 
 from agents.coordinator.policy import CompiledPolicy, Retried, compile_policy, retry
 from contracts import ConfigurationError, DecisionRecord, JsonObject
-from sluicegate.cli.options import Config, Json, Key, Url, client, config_path
+from sluicegate.cli.options import Config, Json, KeyFile, Url, client, config_path
 from sluicegate.cli.screen import CONFIGURATION, DONE, coloured, emit, screen, table
 from sluicegate.client import Client, refused
 from sluicegate.config import load_policy, load_settings
@@ -54,12 +54,12 @@ def check(config: Config = None, as_json: Json = False) -> None:
 def explain(
     decision_id: Annotated[str, typer.Argument(metavar="DECISION", help="dec_…")],
     url: Url = "",
-    key: Key = "",
+    key_file: KeyFile = None,
     as_json: Json = False,
 ) -> None:
     """Tell each rule of the policy in force, and whether it matches a decision."""
     path = f"/api/v1/decisions/{decision_id}/explain"
-    answer = client(url, key).call("POST", path)
+    answer = client(url, key_file).call("POST", path)
     if answer.status != 200:
         raise refused(answer)
 
@@ -78,12 +78,12 @@ def try_(
     draft: Annotated[Path, typer.Argument(help="A configuration file with the draft.")],
     last: Annotated[int, typer.Option(help="How many ledger entries back.")] = 1_000,
     url: Url = "",
-    key: Key = "",
+    key_file: KeyFile = None,
     as_json: Json = False,
 ) -> None:
     """Judge recorded decisions again, under a draft: what would come out otherwise."""
     policy = _compiled(draft)
-    tried = list(retry(_records(client(url, key), last), policy))
+    tried = list(retry(_records(client(url, key_file), last), policy))
     changed = [one for one in tried if one.differs]
     if as_json:
         emit([_told(one) for one in tried])

@@ -11,7 +11,15 @@ from rich.text import Text
 
 from contracts import JsonObject, new_id, seconds_between
 from sluicegate.cli.live import watch_run
-from sluicegate.cli.options import Json, Key, Limit, Url, client, json_argument, pairs
+from sluicegate.cli.options import (
+    Json,
+    KeyFile,
+    Limit,
+    Url,
+    client,
+    json_argument,
+    pairs,
+)
 from sluicegate.cli.screen import (
     AWAITING,
     DONE,
@@ -27,6 +35,7 @@ from sluicegate.client import Client, Response, refused
 
 _ENDED = ("completed", "failed", "canceled")
 _WAIT_S = 30.0
+_LOOK_AGAIN_S = 0.2
 
 
 def run(
@@ -40,11 +49,11 @@ def run(
     watch: Annotated[bool, typer.Option("--watch", help="Show it live.")] = False,
     once: Annotated[str, typer.Option(help="Idempotency-Key.")] = "",
     url: Url = "",
-    key: Key = "",
+    key_file: KeyFile = None,
     as_json: Json = False,
 ) -> None:
     """Run a workflow and show its result."""
-    service = client(url, key)
+    service = client(url, key_file)
     values = json_argument(f"@{input_file}") if input_file else {}
     body: JsonObject = {"workflow": workflow, "input": {**values, **pairs(given or [])}}
     if not watch:
@@ -57,7 +66,7 @@ def run(
     if watch and not as_json:
         watch_run(service, run_id)
 
-    _show_run(_final(service, run_id, answer, watch), as_json)
+    _show_run(_final(service, run_id, answer.body), as_json)
 
 
 def decide(
@@ -66,7 +75,7 @@ def decide(
     reason: Annotated[str, typer.Option(help="Why; kept in the record.")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Judge only.")] = False,
     url: Url = "",
-    key: Key = "",
+    key_file: KeyFile = None,
     as_json: Json = False,
 ) -> None:
     """Propose a decision and show the verdict and what came of it."""
@@ -76,7 +85,7 @@ def decide(
         "reason": reason,
         "dry_run": dry_run,
     }
-    answer = client(url, key).call("POST", "/api/v1/decisions", body)
+    answer = client(url, key_file).call("POST", "/api/v1/decisions", body)
     _stop_if_refused(answer, as_json)
     if as_json:
         emit(answer.body)
@@ -91,12 +100,12 @@ def runs(
     status: Annotated[str | None, typer.Option(help="Only of this status.")] = None,
     limit: Limit = 20,
     url: Url = "",
-    key: Key = "",
+    key_file: KeyFile = None,
     as_json: Json = False,
 ) -> None:
     """List runs, newest first."""
     query = {"workflow": workflow, "status": status}
-    found = list(client(url, key).pages("/api/v1/runs", query, limit))
+    found = list(client(url, key_file).pages("/api/v1/runs", query, limit))
     if as_json:
         emit(found)
         return
@@ -122,11 +131,11 @@ def events(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on live.")] = False,
     limit: Limit = 1_000,
     url: Url = "",
-    key: Key = "",
+    key_file: KeyFile = None,
     as_json: Json = False,
 ) -> None:
     """Show the events of a run, oldest first."""
-    service = client(url, key)
+    service = client(url, key_file)
     if follow:
         found: Any = (e.data["event"] for e in service.events(run_id) if e.id)
     else:
@@ -177,19 +186,25 @@ def _stop_if_not_started(answer: Response, as_json: bool) -> None:
         raise SystemExit(AWAITING)
 
 
-def _final(service: Client, run_id: str, answer: Response, watched: bool) -> JsonObject:
-    if not watched and answer.status == 200:
-        return dict(answer.body)
-
-    while True:
+def _final(service: Client, run_id: str, known: JsonObject) -> JsonObject:
+    """The run once it has ended or waits for a person."""
+    row = known
+    while not _is_settled(row):
+        time.sleep(_LOOK_AGAIN_S)
         found = service.call("GET", f"/api/v1/runs/{run_id}")
         if found.status != 200:
             raise refused(found)
 
-        if found.body["status"] in (*_ENDED, "paused") or not watched:
-            return dict(found.body)
+        row = found.body
 
-        time.sleep(0.2)
+    return dict(row)
+
+
+def _is_settled(row: JsonObject) -> bool:
+    if row["status"] == "paused":
+        return row.get("paused_reason") not in (None, "wait")
+
+    return row["status"] in _ENDED
 
 
 def _show_run(row: JsonObject, as_json: bool) -> None:

@@ -79,7 +79,8 @@ def fail(error: SluicegateError) -> NoReturn:
     """Print an error as one sentence and what belongs to it; exit as it deserves."""
     margin.print(Text.assemble(("error ", "bold red"), error.message))
     margin.print(Text(f"      {error.code}", style="bright_black"))
-    for problem in _problems(error.details):
+    problems = _problems(error.details)
+    for problem in problems if len(problems) > 1 else ():
         where = problem.get("pointer") or "/"
         margin.print(f"      {where}  {problem.get('message', '')}", markup=False)
 

@@ -1,12 +1,16 @@
-"""``serve`` and ``demo``: the whole service in this process."""
+"""``serve``, ``demo`` and ``migrate``: the whole service, or its store alone."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
+import anyio
 import typer
 
 from sluicegate.cli.options import Config, config_path
+from sluicegate.cli.screen import screen
+from sluicegate.config import load_settings
+from store import open_store
 
 Role = Annotated[str, typer.Option(help="Only all is available in this release.")]
 Port = Annotated[
@@ -33,3 +37,16 @@ def demo(
     from sluicegate.demo import run_demo
 
     raise SystemExit(run_demo(config_path(config), port=port, keep=keep))
+
+
+def migrate(config: Config = None) -> None:
+    """Bring the store to the newest schema; every start does so by itself."""
+    settings = load_settings(config_path(config))
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    anyio.run(_open_once, settings.store_url)
+    screen.print(f"{settings.store_url} has the newest schema", soft_wrap=True)
+
+
+async def _open_once(url: str) -> None:
+    async with open_store(url) as store:
+        await store.ping()

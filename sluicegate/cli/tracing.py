@@ -11,8 +11,8 @@ import typer
 from rich.text import Text
 from rich.tree import Tree
 
-from contracts import InvalidInput, JsonObject, seconds_between
-from sluicegate.cli.options import Json, Key, Url, client, data_dir
+from contracts import JsonObject, seconds_between
+from sluicegate.cli.options import Json, KeyFile, Url, client, data_dir
 from sluicegate.cli.screen import coloured, emit, screen
 from sluicegate.client import Client, refused
 
@@ -50,11 +50,11 @@ def trace(
         bool, typer.Option("--messages", help="Also every message, from the log file.")
     ] = True,
     url: Url = "",
-    key: Key = "",
+    key_file: KeyFile = None,
     as_json: Json = False,
 ) -> None:
     """Draw everything that one message led to."""
-    service = client(url, key)
+    service = client(url, key_file)
     correlation = _correlation(service, trace_id)
     if as_json:
         emit(_gathered(service, correlation, messages=messages))
@@ -92,7 +92,7 @@ def _correlation(service: Client, trace_id: str) -> str:
 
     paths = {"run": f"/api/v1/runs/{trace_id}", "dec": f"/api/v1/decisions/{trace_id}"}
     if prefix not in paths:
-        raise InvalidInput("An id here begins with dec_, run_ or msg_.")
+        raise typer.BadParameter("An id here begins with dec_, run_ or msg_.")
 
     found = service.call("GET", paths[prefix])
     if found.status != 200:

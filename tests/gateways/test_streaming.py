@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import Any, NamedTuple
 
 import aiohttp
 import anyio
 import pytest
 
-from contracts import LIMITS, Envelope, RunEvent, RunRow, said
-from contracts.envelope import RunEventSaid
+from contracts import LIMITS, RunEvent, RunRow
 from tests.support.api import Api
-from tests.support.doorway import TENANT, Doorway, open_doorway
+from tests.support.doorway import TENANT, Doorway, open_doorway, tell
 from tests.support.polling import until
 from tests.support.stored import append, ended, run
 
@@ -45,28 +43,21 @@ class Running:
         """The route of its events."""
         return f"/runs/{self.row.id}/events"
 
-    async def append(self, *types: Any, tell: bool = True, **more: Any) -> None:
+    async def append(self, *types: Any, told: bool = True, **more: Any) -> None:
         """Write events, and tell them as the engine does."""
         given = append(self.row, self._seq + 1, *types, **more)
         await self._doorway.store.runs.append(TENANT, self.row.id, given)
         self._seq += len(types)
-        for event in given.events if tell else ():
+        for event in given.events if told else ():
             self.tell(event)
 
     def tell(self, event: RunEvent) -> None:
         """Broadcast an event."""
-        made = partial(_told, self.row, event)
-        self._doorway.door.bus.broadcast(f"run:{self.row.id}", made)
+        tell(self._doorway, self.row, event)
 
     async def end(self) -> None:
         """Write the terminal event."""
         await self.append("workflow_complete", state=ended(self._seq + 1))
-
-
-def _told(row: RunRow, event: RunEvent) -> Envelope:
-    return said(
-        RunEventSaid(event=event), by="worker", tenant=TENANT, at=row.created_at
-    )
 
 
 @pytest.fixture
@@ -130,7 +121,7 @@ async def test_what_was_not_told_live_is_found_in_the_store(
 ) -> None:
     async with heard(doorway.api, running.path) as (_, said_):
         await take(said_, 3)
-        await running.append("node_start", tell=False)
+        await running.append("node_start", told=False)
         await running.append("node_complete")
         await running.end()
         found = await rest(said_)

@@ -23,11 +23,15 @@ from contracts import (
     Outcome,
     Refused,
     Role,
+    RunEvent,
+    RunEventSaid,
+    RunRow,
     Verdict,
     caused,
     derived_id,
     fresh_key,
     later,
+    said,
     secret_digest,
     stamp,
 )
@@ -241,6 +245,13 @@ async def open_doorway(
             open_api(f"http://127.0.0.1:{port}", key) as api,
         ):
             yield Doorway(door, gate, api, port, key)
+
+
+def tell(doorway: Doorway, row: RunRow, event: RunEvent) -> None:
+    """Broadcast an event, as the engine does once it is stored."""
+    body = RunEventSaid(event=event)
+    heard = said(body, by="worker", tenant=row.tenant, at=row.created_at)
+    doorway.door.bus.broadcast(f"run:{row.id}", lambda: heard)
 
 
 async def new_key(
