@@ -236,7 +236,7 @@ def test_a_line_break_begins_no_line_of_its_own(tmp_path: Path) -> None:
 
 def test_what_libraries_warn_of_goes_through_the_same_sink(tmp_path: Path) -> None:
     _, file = logged(tmp_path)
-    library = logging.getLogger("a.library")
+    library = logging.getLogger("noisy.package")
 
     library.warning("odd: %s", CANARY)
     library.info("of no interest")
@@ -244,7 +244,7 @@ def test_what_libraries_warn_of_goes_through_the_same_sink(tmp_path: Path) -> No
 
     first, second = lines(file)
     assert (first["event"], first["alarm"]) == ("alarm", "library")
-    assert (first["logger"], first["level"]) == ("a.library", "warning")
+    assert (first["logger"], first["level"]) == ("noisy.package", "warning")
     assert first["said"] == "odd: [redacted]"
     assert second["said"] == "between levels"
 
