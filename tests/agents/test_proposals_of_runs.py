@@ -278,3 +278,22 @@ async def test_a_retry_of_an_ended_run_pins_what_that_run_pinned(
     answer = await house.propose("run.retry", {"run_id": run.id})
 
     assert answer.approved.pins == run.pins
+
+
+async def test_a_run_that_lost_its_verdict_and_asks_again_hears_it_again(
+    house: Gatehouse,
+) -> None:
+    run = await house.run_of(paying(), CHEAP)
+    decided = house.decision(
+        "tool.call",
+        CALL,
+        proposer=Proposer(kind="run", id=run.id),
+        run_id=run.id,
+    )
+
+    for _ in range(2):
+        await house.agent.on_decision(decided, house.envelope(decided))
+
+    first, second = await house.verdicts_of(run)
+    assert isinstance(first, Approved)
+    assert first == second

@@ -348,6 +348,28 @@ async def test_an_approval_nobody_answered_expires(world: World, told_by: str) -
     assert state.error.code == "expired"
 
 
+async def test_who_takes_a_waiting_run_up_asks_what_became_of_its_question(
+    world: World,
+) -> None:
+    world.gate.ruling = world.gate.ask
+    async with world.engine() as first:
+        row = await world.start(first, asking())
+        await world.settle()
+
+    async with world.engine() as second:
+        signal = {"name": "hello", "payload": {}}
+        await world.put(
+            row.id, InboxItem(id="signal:1", kind="signal", at=world.now, body=signal)
+        )
+        second.nudge(row.id, row.tenant)
+        await world.settle()
+
+    asked = [proposed.id for proposed in world.gate.proposed]
+    assert len(asked) == 2
+    assert asked[0] == asked[1]
+    assert (await world.types(row.id)).count("approval_requested") == 1
+
+
 async def test_the_gate_is_asked_what_became_of_an_approval_that_ended_silently(
     world: World,
 ) -> None:
