@@ -20,6 +20,7 @@ from sluicegate.cli.tracing import draw
 from sluicegate.client import Client, find_client, refused
 from sluicegate.clock import SystemClock
 from sluicegate.config import HttpTools, Settings
+from sluicegate.invocation import COMMAND
 from sluicegate.process import configure, has_uvloop, settings_of
 from sluicegate.wiring import open_service
 
@@ -108,11 +109,11 @@ def _say_what_to_try(url: str) -> None:
     screen.print(Rule(f"still serving at {url}", align="left"))
     screen.print(
         "In another terminal:\n"
-        "  sluicegate run greet -i name=Grace --watch\n"
-        "  sluicegate run fetch-and-summarise --watch\n"
-        "  sluicegate run order -i item=lamp -i quantity=2 --watch   (asks a person)\n"
-        "  sluicegate approvals\n"
-        "  sluicegate ledger verify\n"
+        f"  {COMMAND} run greet -i name=Grace --watch\n"
+        f"  {COMMAND} run fetch-and-summarise --watch\n"
+        f"  {COMMAND} run order -i item=lamp -i quantity=2 --watch   (asks a person)\n"
+        f"  {COMMAND} approvals\n"
+        f"  {COMMAND} ledger verify\n"
         "Ctrl-C ends it."
     )
 

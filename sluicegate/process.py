@@ -14,6 +14,7 @@ from contracts import ConfigurationError, Policy
 from sluicegate import __version__
 from sluicegate.clock import SystemClock
 from sluicegate.config import Settings, load_policy, load_settings
+from sluicegate.invocation import COMMAND
 from sluicegate.logs import configure_logs
 from sluicegate.wiring import Service, open_service
 
@@ -103,8 +104,8 @@ def _greet(service: Service) -> None:
     sys.stdout.write(
         f"Sluicegate {__version__} listens on {service.url}\n"
         f"  key        {service.data_dir / 'admin.key'} (the commands find it there)\n"
-        "  look       sluicegate doctor\n"
-        "  try        sluicegate demo, or: sluicegate run greet -i name=Ada --watch\n"
+        f"  look       {COMMAND} doctor\n"
+        f"  try        {COMMAND} demo (loads the examples here, and runs one)\n"
         "  stop       Ctrl-C\n"
     )
     sys.stdout.flush()

@@ -11,6 +11,7 @@ from rich.text import Text
 from contracts import JsonObject, seconds_between
 from sluicegate.cli.screen import coloured, screen
 from sluicegate.client import Client, Event
+from sluicegate.invocation import COMMAND
 
 _MARKS = {
     "completed": ("●", "green"),
@@ -112,7 +113,7 @@ def _note(event: JsonObject) -> str:
         return f"calls {payload.get('tool')}"
 
     if event["type"] == "approval_requested":
-        return f"waits for a person: sluicegate approve {payload.get('approval_id')}"
+        return f"waits for a person: {COMMAND} approve {payload.get('approval_id')}"
 
     error = payload.get("error") or {}
     return f"{error.get('code')}: {error.get('message')}"[:90] if error else ""

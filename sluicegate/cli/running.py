@@ -32,6 +32,7 @@ from sluicegate.cli.screen import (
     table,
 )
 from sluicegate.client import Client, Response, refused
+from sluicegate.invocation import COMMAND
 
 _ENDED = ("completed", "failed", "canceled")
 _WAIT_S = 30.0
@@ -230,7 +231,7 @@ def _show_waiting(row: JsonObject) -> None:
         what = point.get("approval_id") or point.get("kind", "")
         screen.print(f"waits at {point.get('node')}: {what}", markup=False)
         if point.get("approval_id"):
-            screen.print(f"  sluicegate approve {point['approval_id']}", style="bold")
+            screen.print(f"  {COMMAND} approve {point['approval_id']}", style="bold")
 
 
 def _show_decision(body: JsonObject) -> None:
@@ -241,7 +242,7 @@ def _show_decision(body: JsonObject) -> None:
     if approval:
         asked = ", ".join(approval["approvers"])
         screen.print(f"asked    {asked}, until {approval['expires_at']}")
-        screen.print(f"         sluicegate approve {approval['id']}", style="bold")
+        screen.print(f"         {COMMAND} approve {approval['id']}", style="bold")
 
     if body.get("outcome"):
         pretty(body["outcome"]["result"])
