@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from bus.opening import open_bus
-from bus.protocol import Bus, DeadLetter, Handler, Subscription
+from bus.protocol import Bus, DeadLetter, GroupState, Handler, Subscription
 
-__all__ = ["Bus", "DeadLetter", "Handler", "Subscription", "open_bus"]
+__all__ = ["Bus", "DeadLetter", "GroupState", "Handler", "Subscription", "open_bus"]

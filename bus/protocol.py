@@ -30,6 +30,19 @@ class DeadLetter(Message):
     at: str
 
 
+class GroupState(Message):
+    """How far a group of a kind is; numbers of messages and of subscriptions."""
+
+    waiting: int
+    """Published, and not yet handed to a handler; later tries included."""
+
+    pending: int
+    """Handed to a handler, and not yet acknowledged."""
+
+    consumers: int
+    """Subscriptions that draw from it, of every process."""
+
+
 class Subscription(Protocol):
     """A handler that is being fed.
 
@@ -109,11 +122,37 @@ class Bus(Protocol):
         that is more than ``buffer`` messages behind.
         """
 
-    async def dead_letters(self, *, limit: int = 50) -> tuple[DeadLetter, ...]:
-        """The latest dead letters, newest first."""
+    def on_loss(self, ring: Callable[[], Awaitable[None]]) -> None:
+        """Call this whenever messages the bus held are found to be gone.
 
-    def backlog(self) -> dict[str, int]:
-        """Messages published and not yet handled, by ``kind/group``."""
+        What was under way is then rung for from the store. A TemporaryError of it is
+        logged: the sweeps go on. In process nothing is ever lost.
+        """
+
+    async def ping(self) -> None:
+        """Raises BusUnavailable unless a message could be published now."""
+
+    async def groups(self) -> dict[str, GroupState]:
+        """Every group that was ever subscribed, by ``kind/group``.
+
+        Raises BusUnavailable.
+        """
+
+    async def dead_letters(self, *, limit: int = 50) -> tuple[DeadLetter, ...]:
+        """The latest dead letters, newest first. Raises BusUnavailable."""
+
+    async def dead_letter(self, letter_id: str) -> DeadLetter | None:
+        """The dead letter of this id. Raises BusUnavailable."""
+
+    async def retry_dead_letter(self, letter_id: str) -> bool:
+        """Publish the original bytes to their kind once more; False if not there.
+
+        The letter goes after the message is published, so that a crash in between
+        tells it twice and loses nothing. Raises BusUnavailable.
+        """
+
+    async def drop_dead_letter(self, letter_id: str) -> bool:
+        """Forget a dead letter; False if it is not there. Raises BusUnavailable."""
 
     async def close(self) -> None:
         """Stop reading, finish, acknowledge, close. Twice is harmless."""

@@ -93,7 +93,9 @@ from contracts.records import (
     KeyRow,
     LedgerEntry,
     LedgerKind,
+    PolicyRow,
     Reservation,
+    RoleName,
     SignedHead,
 )
 from contracts.runs import (
@@ -189,6 +191,7 @@ __all__ = [
     "PlanningEvent",
     "PlanningEventType",
     "Policy",
+    "PolicyRow",
     "Principal",
     "Problem",
     "Proposal",
@@ -197,6 +200,7 @@ __all__ = [
     "Refused",
     "Reservation",
     "Role",
+    "RoleName",
     "Rule",
     "RuleId",
     "RunEnded",

@@ -162,10 +162,35 @@ class SignedHead(Message):
     seal: str
 
 
+class PolicyRow(Message):
+    """The policy in force for a tenant, and which verdicts no longer count."""
+
+    tenant: str
+    digest: str
+    policy: JsonObject
+    revision: int
+    """1 for the first, one more with each change."""
+
+    revoked_before: Timestamp = ""
+    """Verdicts issued before this moment are not honoured; empty: all are."""
+
+    at: Timestamp
+
+
+RoleName = Literal["gateway", "coordinator", "worker"]
+"""What a process may be; one that has every role is all three."""
+
+
 class Capabilities(Message):
-    """What a live worker can do, published with its heartbeat."""
+    """What a live process is and can do, published with its heartbeat."""
 
     worker: str
+    """Its name, fresh at every start; runs name their owner so."""
+
+    roles: tuple[RoleName, ...] = ("worker",)
+    host: str = ""
+    pid: int = 0
+    version: str = ""
     python_tools: tuple[str, ...] = ()
     model: str | None = None
     knowledge: tuple[str, ...] = ()

@@ -18,6 +18,7 @@ from store.protocol import (
     Idempotency,
     Keys,
     Ledger,
+    Policies,
     Runs,
     Store,
     Workers,
@@ -113,6 +114,7 @@ class FaultyStore:
         self.definitions = cast(Definitions, self._around("definitions"))
         self.keys = cast(Keys, self._around("keys"))
         self.freezes = cast(Freezes, self._around("freezes"))
+        self.policies = cast(Policies, self._around("policies"))
         self.budgets = cast(Budgets, self._around("budgets"))
         self.idempotency = cast(Idempotency, self._around("idempotency"))
         self.workers = cast(Workers, self._around("workers"))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 import sys
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+
+from tests.support.servers import MongoServer, RedisServer, running
 
 _CONNECTING = frozenset({"socket.connect", "socket.sendto"})
 _RESOLVING = frozenset({"socket.getaddrinfo", "socket.gethostbyname"})
@@ -23,6 +26,26 @@ def anyio_backend() -> str:
 def _no_network() -> None:
     """Nothing in this process reaches another machine; an audit hook sees every way."""
     sys.addaudithook(_refuse_to_reach_out)
+
+
+@pytest.fixture(scope="session")
+async def redis_server(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[RedisServer]:
+    """A Valkey server of this test process; a test that stops it starts it again."""
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    async with running(server):
+        yield server
+
+
+@pytest.fixture(scope="session")
+async def mongo_server(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[MongoServer]:
+    """A mongod of this test process; a test that stops it starts it again."""
+    server = MongoServer(tmp_path_factory.mktemp("mongo"))
+    async with running(server):
+        yield server
 
 
 def _refuse_to_reach_out(event: str, arguments: tuple[Any, ...]) -> None:

@@ -59,9 +59,9 @@ class Docket:
         approval = await self._approvals.of_decision(record.tenant, record.id)
         return (approval and approval.verdict) or record.verdict
 
-    def is_calm(self) -> bool:
+    async def is_calm(self) -> bool:
         """Whether releasing again helps; to a bus with a backlog it would only add."""
-        return self._releases.is_calm()
+        return await self._releases.is_calm()
 
     async def release_again(self, record: DecisionRecord, verdict: Approved) -> bool:
         """Release what nobody performed yet; False if that was not needed.

@@ -62,10 +62,14 @@ class Releases:
         self._clock = clock
         self._log = structlog.get_logger(NAME).bind()
 
-    def is_calm(self) -> bool:
-        """Whether verdicts released before now have most likely been handled."""
-        waiting = self._bus.backlog()
-        return all(waiting.get(f"verdict/{g}", 0) < _CALM for g in _GROUPS)
+    async def is_calm(self) -> bool:
+        """Whether verdicts released before now have most likely been handled.
+
+        Raises BusUnavailable.
+        """
+        groups = await self._bus.groups()
+        named = (groups.get(f"verdict/{group}") for group in _GROUPS)
+        return all(group.waiting < _CALM for group in named if group is not None)
 
     async def verdict(
         self, record: DecisionRecord, verdict: Verdict, asker: Asker

@@ -55,7 +55,7 @@ class Sweep:
         for approval in await self._approvals.due(now, limit=_AT_ONCE):
             await self._expire(approval)
 
-        if self._docket.is_calm():
+        if await self._docket.is_calm():
             await self._take_up_all(later(now, -self._settings.release_grace_s))
 
     async def take_over(self) -> None:

@@ -6,17 +6,27 @@ After a crash the store rings again for everything that was under way.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import structlog
+from pydantic import TypeAdapter
 
 from bus.in_process.group import Burial, Group, Queued, Slots
-from bus.protocol import DeadLetter, Handler
+from bus.protocol import DeadLetter, GroupState, Handler
 from bus.topics import Listener, Topics
 from bus.waiting import ReplyChannel
-from contracts import LIMITS, BusUnavailable, Clock, Envelope, PermanentError, stamp
+from contracts import (
+    LIMITS,
+    AnyEnvelope,
+    BusUnavailable,
+    Clock,
+    Envelope,
+    PermanentError,
+    stamp,
+)
 from contracts.envelope import Kind
 
+_ENVELOPES: TypeAdapter[Envelope] = TypeAdapter(AnyEnvelope)
 _MOST_DEAD_LETTERS = 10_000
 _FREE_FORM = frozenset({"decision", "verdict", "outcome", "deliver"})
 """Kinds whose size a sender decides; the others are always small."""
@@ -112,17 +122,43 @@ class InProcessBus:
         """See Bus."""
         return Listener(self._topics, topic, buffer)
 
+    def on_loss(self, ring: Callable[[], Awaitable[None]]) -> None:
+        """See Bus."""
+
+    async def ping(self) -> None:
+        """See Bus."""
+        self._refuse_closed()
+
+    async def groups(self) -> dict[str, GroupState]:
+        """See Bus."""
+        return {
+            f"{kind}/{name}": GroupState(
+                waiting=len(group), pending=group.handling, consumers=group.consumers
+            )
+            for kind, groups in self._groups.items()
+            for name, group in groups.items()
+        }
+
     async def dead_letters(self, *, limit: int = 50) -> tuple[DeadLetter, ...]:
         """See Bus."""
         return tuple(reversed(self._dead.values()))[:limit]
 
-    def backlog(self) -> dict[str, int]:
+    async def dead_letter(self, letter_id: str) -> DeadLetter | None:
         """See Bus."""
-        return {
-            f"{kind}/{name}": len(group)
-            for kind, groups in self._groups.items()
-            for name, group in groups.items()
-        }
+        return self._dead.get(letter_id)
+
+    async def retry_dead_letter(self, letter_id: str) -> bool:
+        """See Bus."""
+        letter = self._dead.get(letter_id)
+        if letter is None:
+            return False
+
+        await self.publish(_ENVELOPES.validate_json(letter.original))
+        return await self.drop_dead_letter(letter_id)
+
+    async def drop_dead_letter(self, letter_id: str) -> bool:
+        """See Bus."""
+        return self._dead.pop(letter_id, None) is not None
 
     async def close(self) -> None:
         """See Bus."""
@@ -140,14 +176,16 @@ class InProcessBus:
     def _refuse_beyond_limits(
         self, envelope: Envelope, groups: tuple[Group, ...]
     ) -> None:
-        if self._closed:
-            raise BusUnavailable("The bus is closed.", code="draining")
-
+        self._refuse_closed()
         if any(len(group) >= self._capacity for group in groups):
             raise BusUnavailable(code="bus_backlog", delay=1.0)
 
         if envelope.kind in _FREE_FORM:
             _refuse_beyond_size(envelope)
+
+    def _refuse_closed(self) -> None:
+        if self._closed:
+            raise BusUnavailable("The bus is closed.", code="draining")
 
     def _bury(self, burial: Burial) -> None:
         envelope = burial.envelope

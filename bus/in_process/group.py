@@ -41,6 +41,8 @@ class Group:
         self.name = name
         self.waiting: deque[Queued] = deque()
         self.retrying = 0
+        self.handling = 0
+        self.consumers = 0
         self._idle: deque[asyncio.Future[None]] = deque()
 
     def __len__(self) -> int:
@@ -86,6 +88,7 @@ class Slots:
         self._clock = clock
         self._bury = bury
         self._closing = False
+        group.consumers += 1
         self._later: set[asyncio.Task[None]] = set()
         self._log = structlog.get_logger("bus").bind()
         name = f"{group.name} takes {group.kind}"
@@ -95,6 +98,7 @@ class Slots:
 
     async def close(self) -> None:
         """Finish what runs, take nothing more. Twice is harmless."""
+        self._group.consumers -= not self._closing
         self._closing = True
         self._group.wake_all()
         for task in self._later:
@@ -125,10 +129,13 @@ class Slots:
             correlation_id=envelope.correlation_id,
             tries=tries,
         )
+        self._group.handling += 1
         try:
             await self._handler(envelope)
         except Exception as error:  # noqa: BLE001  every error has a fate
             self._failed(queued, error)
+        finally:
+            self._group.handling -= 1
 
     def _failed(self, queued: Queued, error: Exception) -> None:
         envelope, tries = queued

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bus import DeadLetter
 from contracts import (
     Approval,
     DecisionRecord,
@@ -161,6 +162,11 @@ def key_view(key: KeyRow) -> JsonObject:
         "expires_at": key.expires_at,
         "revoked_at": key.revoked_at,
     }
+
+
+def dead_letter_view(letter: DeadLetter) -> JsonObject:
+    """A dead letter without what it says."""
+    return letter.model_dump(mode="json", exclude={"original"})
 
 
 def ledger_view(entry: LedgerEntry) -> JsonObject:

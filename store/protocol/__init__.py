@@ -28,6 +28,7 @@ from store.protocol.doors import (
     Idempotency,
     Keys,
     MeterUse,
+    Policies,
     Workers,
 )
 from store.protocol.pages import Cursor, Page
@@ -48,6 +49,7 @@ class Store(Protocol):
     definitions: Definitions
     keys: Keys
     freezes: Freezes
+    policies: Policies
     budgets: Budgets
     idempotency: Idempotency
     workers: Workers
@@ -79,6 +81,7 @@ __all__ = [
     "Ledger",
     "MeterUse",
     "Page",
+    "Policies",
     "RunFilter",
     "Runs",
     "Store",

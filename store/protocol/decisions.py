@@ -147,8 +147,19 @@ class Ledger(Protocol):
     """The hash chain of a tenant.
 
     Guarantees: ``n`` counts 1..n without gaps; an entry never changes, but
-    retention may drop its body.
+    retention may drop its body. What is said is never lost; whether it is linked in
+    the same statement or by the next ``chain`` is the store's affair.
     """
+
+    async def chain(self, tenant: str, *, limit: int = 1_000) -> int:
+        """Link what was said and is not in the chain yet; how many entries it was.
+
+        Entries of one decision keep their order. Safe beside others who chain: each
+        entry is linked once. Raises StoreUnavailable.
+        """
+
+    async def unchained(self, tenant: str) -> int:
+        """How many entries wait to be linked."""
 
     async def add(
         self,

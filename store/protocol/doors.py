@@ -1,4 +1,4 @@
-"""Keys, freezes, budgets, idempotency keys and workers."""
+"""Keys, freezes, policies, budgets, idempotency keys and workers."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from contracts import (
     FreezeRow,
     IdempotencyRow,
     KeyRow,
+    PolicyRow,
     Reservation,
     Timestamp,
 )
@@ -53,6 +54,23 @@ class Freezes(Protocol):
 
     async def of(self, tenant: str) -> tuple[FreezeRow, ...]:
         """All freezes of a tenant."""
+
+
+class Policies(Protocol):
+    """The policy that every process follows.
+
+    Guarantees: of two changes from one revision one happens; a change is seen by the
+    next read.
+    """
+
+    async def current(self, tenant: str) -> PolicyRow | None:
+        """The policy in force; None before the first."""
+
+    async def replace(self, row: PolicyRow, *, from_revision: int) -> bool:
+        """Put a policy in force if that revision still is; whether it was.
+
+        ``from_revision`` 0 is the first. An own change come back is recognised.
+        """
 
 
 class MeterUse(NamedTuple):
@@ -101,16 +119,19 @@ class Idempotency(Protocol):
 
 
 class Workers(Protocol):
-    """Who is alive and what they can do, and named leases.
+    """Which processes are alive and what they can do, and named leases.
 
     Guarantees: a lease has one holder until its time is over.
     """
 
     async def heartbeat(self, capabilities: Capabilities) -> None:
-        """Say that a worker lives and what it can do."""
+        """Say that a process lives and what it can do."""
 
     async def alive(self, since: Timestamp) -> tuple[Capabilities, ...]:
-        """Workers seen since then."""
+        """Processes seen since then, of every role."""
+
+    async def leave(self, worker: str) -> None:
+        """Say that a process ends; again is harmless."""
 
     async def lease(
         self, name: str, owner: str, *, now: Timestamp, until: Timestamp

@@ -272,11 +272,20 @@ CREATE TABLE leases (
 ) STRICT, WITHOUT ROWID;
 """
 
+_POLICIES = """
+CREATE TABLE policies (
+  tenant TEXT NOT NULL PRIMARY KEY,
+  revision INTEGER NOT NULL,
+  body TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
+
 STEPS = (
     Step(1, "what the gate remembers", _GATE),
     Step(2, "runs", _RUNS),
     Step(3, "definitions", _DEFINITIONS),
     Step(4, "what the doors need", _DOORS),
+    Step(5, "the policy in force", _POLICIES),
 )
 """How a file comes to these tables."""
 
@@ -295,6 +304,7 @@ COLLECTIONS: dict[str, str] = {
             "keys",
             "subjects",
             "freeze",
+            "policies",
             "usage",
             "budgets",
             "idempotency",

@@ -17,6 +17,7 @@ from store.protocol import (
     Idempotency,
     Keys,
     Ledger,
+    Policies,
     Runs,
     Workers,
 )
@@ -31,6 +32,7 @@ from store.sqlite.freezes import SqliteFreezes
 from store.sqlite.idempotency import SqliteIdempotency
 from store.sqlite.keys import SqliteKeys
 from store.sqlite.ledger import SqliteLedger
+from store.sqlite.policies import SqlitePolicies
 from store.sqlite.runs import SqliteRuns
 from store.sqlite.schema import COLLECTIONS, STEPS
 from store.sqlite.settlements import RecentDecisions
@@ -54,6 +56,7 @@ class SqliteStore:
         self.definitions: Definitions = SqliteDefinitions(database)
         self.keys: Keys = SqliteKeys(database)
         self.freezes: Freezes = SqliteFreezes(database)
+        self.policies: Policies = SqlitePolicies(database)
         self.budgets: Budgets = SqliteBudgets(database)
         self.idempotency: Idempotency = SqliteIdempotency(database)
         self.workers: Workers = SqliteWorkers(database)

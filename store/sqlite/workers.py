@@ -1,4 +1,4 @@
-"""Who is alive and what they can do, and named leases."""
+"""Which processes are alive and what they can do, and named leases."""
 
 from __future__ import annotations
 
@@ -39,6 +39,11 @@ class SqliteWorkers:
         sql = "SELECT body FROM capabilities WHERE seen_at >= ? ORDER BY seen_at"
         rows = await self._database.read(lambda c: many(c, sql, (since,)))
         return tuple(Capabilities.model_validate_json(body) for (body,) in rows)
+
+    async def leave(self, worker: str) -> None:
+        """See Workers."""
+        sql = "DELETE FROM capabilities WHERE worker = ?"
+        await self._database.write(lambda c: c.execute(sql, (worker,)).rowcount)
 
     async def lease(
         self, name: str, owner: str, *, now: Timestamp, until: Timestamp

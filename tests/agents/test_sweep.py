@@ -124,7 +124,7 @@ async def test_a_bus_with_a_backlog_of_verdicts_is_not_given_more(
     held = len(house.performing)
     hold.set()
     with anyio.fail_after(5):
-        while house.bus.backlog()["verdict/conversation"]:
+        while (await house.bus.groups())["verdict/conversation"].waiting:
             await anyio.lowlevel.checkpoint()
 
     await house.agent.sweep()

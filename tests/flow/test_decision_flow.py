@@ -178,7 +178,8 @@ def _changed(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:
 
 
 async def _is_handled(served: Served) -> bool:
-    return served.service.bus.backlog()["decision/coordinator"] == 0
+    groups = await served.service.bus.groups()
+    return groups["decision/coordinator"].waiting == 0
 
 
 async def _decisions(served: Served, action: str) -> list[str]:

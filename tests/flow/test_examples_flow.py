@@ -10,7 +10,8 @@ import pytest
 
 from tests.support.api import Answer, Api
 from tests.support.checkout import ROOT
-from tests.support.service import Served, free_port, serving, settings_at
+from tests.support.ports import free_port
+from tests.support.service import Served, serving, settings_at
 
 EXAMPLES = ROOT / "examples"
 LAMPS = {"item": "lamp", "quantity": 2}

@@ -19,6 +19,7 @@ _AGGREGATES = (
     "definitions",
     "keys",
     "freezes",
+    "policies",
     "budgets",
     "idempotency",
     "workers",

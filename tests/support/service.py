@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -24,6 +23,7 @@ from sluicegate.wiring import Service, open_service
 from tests.support.api import Api, open_api
 from tests.support.checkout import ROOT
 from tests.support.polling import until
+from tests.support.ports import free_port
 
 _HOUSEKEEPING = frozenset({"capabilities", "leases", "ledger_heads"})
 _START_S = 20.0
@@ -160,10 +160,3 @@ class ServiceProcess:
                 return response.status == 200
         except aiohttp.ClientError:
             return False
-
-
-def free_port() -> int:
-    """A port that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

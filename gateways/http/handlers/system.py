@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Iterator
+
 import anyio
 from aiohttp import web
 from prometheus_client import generate_latest
 
-from contracts import LIMITS, JsonObject, StoreUnavailable, later
+from bus import GroupState
+from contracts import LIMITS, JsonObject, TemporaryError, later
 from gateways.http.call import Call, Door
 from gateways.http.problems import json_response
 from gateways.http.queries import integer, limit, only
-from gateways.http.views import ledger_view
+from gateways.http.views import dead_letter_view, ledger_view
 
 _ALIVE_S = 30.0
 _READY_S = 2.0
+
+_Name = tuple[str, str, str]
 
 
 async def healthz(_: Door) -> web.Response:
@@ -23,7 +28,10 @@ async def healthz(_: Door) -> web.Response:
 
 async def readyz(door: Door) -> web.Response:
     """``GET /readyz``: each dependency, and whether all of them answer."""
-    dependencies = {"store": await _store(door), "bus": _bus(door)}
+    dependencies = {
+        "store": await _state(door.store.ping),
+        "bus": await _state(door.bus.ping),
+    }
     if door.closing.is_set():
         dependencies["process"] = "stopping"
 
@@ -54,28 +62,32 @@ async def limits(call: Call) -> web.Response:
 
 
 async def worker(call: Call) -> web.Response:
-    """``GET /system/worker``: workers alive, and the open runs."""
+    """``GET /system/worker``: the processes alive, and the open runs."""
     only(call.request, ())
     alive = await call.door.store.workers.alive(later(call.door.at(), -_ALIVE_S))
     counts = await call.door.store.runs.open_counts(call.tenant)
-    backlog = call.door.bus.backlog()
+    ready = (await call.door.bus.groups()).get("run_ready/worker")
     body = {
-        "workers": [one.plain() for one in alive],
+        "workers": [one.plain() for one in alive if "worker" in one.roles],
+        "processes": [one.plain() for one in alive],
         "runs": {n: counts.get(n, 0) for n in ("queued", "running", "paused")},
-        "lag": backlog.get("run_ready/worker", 0),
+        "lag": ready.waiting + ready.pending if ready is not None else 0,
     }
     return json_response(body, headers=call.headers)
 
 
 async def bus(call: Call) -> web.Response:
-    """``GET /system/bus``: what lies on the bus, and the dead letters."""
+    """``GET /system/bus``: what lies in each stream, and the latest dead letters."""
     only(call.request, ())
+    groups = await call.door.bus.groups()
     dead = await call.door.bus.dead_letters()
     body = {
-        "pending": call.door.bus.backlog(),
-        "dead_letters": [
-            one.model_dump(mode="json", exclude={"original"}) for one in dead
+        "streams": [
+            {"kind": kind, "group": group, **state.plain()}
+            for (kind, _, group), state in _by_name(groups)
         ],
+        "pending": {n: one.waiting + one.pending for n, one in groups.items()},
+        "dead_letters": [dead_letter_view(one) for one in dead],
     }
     return json_response(body, headers=call.headers)
 
@@ -100,17 +112,19 @@ async def ledger(call: Call) -> web.Response:
     return json_response(body, headers=call.headers)
 
 
-async def _store(door: Door) -> str:
-    state = "unavailable"
+def _by_name(groups: dict[str, GroupState]) -> Iterator[tuple[_Name, GroupState]]:
+    """The groups with their ``kind/group`` taken apart, in order."""
+    return ((name.partition("/"), groups[name]) for name in sorted(groups))
+
+
+async def _state(ping: Callable[[], Awaitable[None]]) -> str:
+    """What is told of a dependency."""
     with anyio.move_on_after(_READY_S):
         try:
-            await door.store.ping()
-            state = "ok"
-        except StoreUnavailable as error:
-            state = f"unavailable: {error.message}"
+            await ping()
+        except TemporaryError as error:
+            return f"unavailable: {error.message}"
 
-    return state
+        return "ok"
 
-
-def _bus(door: Door) -> str:
-    return "ok" if door.bus.backlog() is not None else "unavailable"
+    return "unavailable"
