@@ -11,9 +11,15 @@ from contracts import Clock, ConfigurationError
 
 
 @asynccontextmanager
-async def open_bus(url: str, clock: Clock) -> AsyncIterator[Bus]:
+async def open_bus(
+    url: str,
+    clock: Clock,
+    *,
+    key: bytes = b"",  # noqa: ARG001  memory needs no signature
+) -> AsyncIterator[Bus]:
     """The bus of this URL (``memory://``), closed at the end of the context.
 
+    ``key`` signs what goes over a bus that processes share.
     Raises ConfigurationError for a URL that names no bus.
     """
     if url != "memory://":

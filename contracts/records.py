@@ -171,8 +171,8 @@ class PolicyRow(Message):
     revision: int
     """1 for the first, one more with each change."""
 
-    revoked_before: Timestamp = ""
-    """Verdicts issued before this moment are not honoured; empty: all are."""
+    revoked_before: Timestamp | None = None
+    """Verdicts issued before this moment are not honoured; None: all are."""
 
     at: Timestamp
 

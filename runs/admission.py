@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import structlog
 
 from contracts import (
@@ -33,7 +35,8 @@ INDEX = "0"
 _SKEW_S = 30.0
 """How far the clocks of coordinator and entry may differ."""
 
-_ABANDONED_S = 30.0
+ABANDONED_S = 30.0
+"""A claim of another process that is so old was cut off by a crash."""
 
 
 class Admission:
@@ -48,9 +51,13 @@ class Admission:
         seals: Seals,
         clock: Clock,
         *,
-        abandoned_s: float = _ABANDONED_S,
+        abandoned_s: float = ABANDONED_S,
+        revoked_before: Callable[[], Timestamp | None] = lambda: None,
     ) -> None:
-        """A claim of another process that is so old was cut off by a crash."""
+        """A claim of another process that is ``abandoned_s`` old was cut off.
+
+        No verdict that was issued before ``revoked_before()`` is honoured.
+        """
         self._abandoned_s = abandoned_s
         self._decisions = store.decisions
         self._approvals = store.approvals
@@ -58,12 +65,8 @@ class Admission:
         self._standing = Standing(store.keys, store.freezes)
         self._seals = seals
         self._clock = clock
-        self._revoked_before: Timestamp = ""
+        self._revoked_before = revoked_before
         self._log = structlog.get_logger("entry").bind()
-
-    def revoke_before(self, moment: Timestamp) -> None:
-        """Honour no verdict that was issued before this moment."""
-        self._revoked_before = moment
 
     async def check(self, approved: Approved) -> DecisionRecord:
         """The record of the verdict's decision, its plan the one that was approved.
@@ -149,7 +152,7 @@ class Admission:
         if approved.expires_at < now:
             raise self._refusal(approved, "verdict_expired", approved.expires_at)
 
-        if approved.issued_at < self._revoked_before:
+        if approved.issued_at < (self._revoked_before() or ""):
             raise self._refusal(approved, "verdict_expired", "policy revoked")
 
         if approved.issued_at > later(now, _SKEW_S):

@@ -59,6 +59,11 @@ class Server(Section):
     """A proxy in front ends TLS; needed to listen beyond loopback."""
 
     debug_endpoints: bool = False
+    health_port: Annotated[int, Field(ge=0, le=65_535)] = 0
+    """Where a process that is no gateway tells how it is; 0 takes a free port."""
+
+    drain_s: Annotated[float, Field(ge=0, le=60)] = 0.0
+    """A gateway told to stop says so that long before it stops listening."""
 
 
 class BusSection(Section):
@@ -66,12 +71,22 @@ class BusSection(Section):
 
     url: str = "memory://"
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes are on it."""
+        return self.url.startswith(("redis://", "rediss://", "unix://"))
+
 
 class StoreSection(Section):
     """Which store remembers."""
 
     url: str = "sqlite:///{data_dir}/sluicegate.db"
     synchronous: Literal["FULL", "NORMAL"] = "FULL"
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes use it."""
+        return self.url.startswith(("mongodb://", "mongodb+srv://"))
 
 
 class Gate(Section):
@@ -90,7 +105,14 @@ class Keys(Section):
 
     seal: SecretStr | None = None
     seal_file: str = ""
+    bus: SecretStr | None = None
+    bus_file: str = ""
     bootstrap_admin: SecretStr | None = None
+
+    def secret_of(self, name: Literal["seal", "bus", "bootstrap_admin"]) -> str:
+        """The secret of this name; empty if it is not given."""
+        given: SecretStr | None = getattr(self, name)
+        return given.get_secret_value() if given else ""
 
 
 class Runs(Section):
@@ -240,7 +262,7 @@ def _anchored(settings: Settings, home: Path) -> Settings:
             "data_dir": home / settings.data_dir,
             "store": _below(home, settings.store, "url"),
             "gate": _below(home, settings.gate, "policy_file"),
-            "keys": _below(home, settings.keys, "seal_file"),
+            "keys": _below(home, _below(home, settings.keys, "seal_file"), "bus_file"),
             "logging": _below(home, settings.logging, "file"),
             "credentials": credentials,
         }
@@ -274,7 +296,7 @@ def _refuse_private_names(table: dict[str, Any], path: Path) -> None:
 
 def _refuse_secrets_in(table: dict[str, Any], path: Path) -> None:
     given = _table(table, "keys", str(path))
-    for key in ("seal", "bootstrap_admin"):
+    for key in ("seal", "bus", "bootstrap_admin"):
         if key in given:
             name = variable(f"keys.{key}")
             raise ConfigurationError(

@@ -22,6 +22,7 @@ from sluicegate.clock import SystemClock
 from sluicegate.config import HttpTools, Settings
 from sluicegate.invocation import COMMAND
 from sluicegate.process import configure, has_uvloop, settings_of
+from sluicegate.roles import ALL
 from sluicegate.wiring import open_service
 
 _HERE = "http://127.0.0.1:8080"
@@ -33,7 +34,7 @@ _OWN = HttpTools(allow_private=("127.0.0.1",))
 
 def run_demo(path: Path, *, port: int | None, keep: bool) -> int:
     """Show the examples on the running service, or on one started here."""
-    settings = settings_of(path, role="all", port=port)
+    settings = settings_of(path, ALL, port=port)
     service = find_client(settings.data_dir)
     if _answers(service):
         screen.print(f"Using the service at {service.url}.")

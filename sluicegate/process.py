@@ -10,15 +10,14 @@ from pathlib import Path
 import anyio
 import structlog
 
-from contracts import ConfigurationError, Policy
+from contracts import Policy
 from sluicegate import __version__
 from sluicegate.clock import SystemClock
 from sluicegate.config import Settings, load_policy, load_settings
 from sluicegate.invocation import COMMAND
 from sluicegate.logs import configure_logs
+from sluicegate.roles import Roles, refuse_impossible, roles_of
 from sluicegate.wiring import Service, open_service
-
-_ROLES = frozenset({"all"})
 
 _YOUNG_OBJECTS = 10_000
 """How many new objects are looked through for cycles at a time."""
@@ -29,20 +28,21 @@ def run_service(path: Path, *, role: str = "all", port: int | None = None) -> in
 
     Raises ConfigurationError for what cannot be started.
     """
-    settings = settings_of(path, role=role, port=port)
+    roles = roles_of(role)
+    settings = settings_of(path, roles, port=port)
     configure(settings)
-    anyio.run(_serve, path, settings, backend_options={"use_uvloop": has_uvloop()})
+    faster = {"use_uvloop": has_uvloop()}
+    anyio.run(_serve, path, settings, roles, backend_options=faster)
     return 0
 
 
-def settings_of(path: Path, *, role: str, port: int | None) -> Settings:
-    """The settings of the file, with what the command line says instead."""
-    if role not in _ROLES:
-        raise ConfigurationError(
-            f"--role {role}: with bus.url = memory:// one process has all roles"
-        )
+def settings_of(path: Path, roles: Roles, *, port: int | None) -> Settings:
+    """The settings of the file, with what the command line says instead.
 
+    Raises ConfigurationError, also for roles that cannot have this bus and store.
+    """
     settings = load_settings(path)
+    refuse_impossible(settings, roles)
     if port is None:
         return settings
 
@@ -53,13 +53,14 @@ def settings_of(path: Path, *, role: str, port: int | None) -> Settings:
 def configure(settings: Settings, *, terminal_level: str = "") -> None:
     """Send log lines where the settings say."""
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    given = (settings.keys.seal, settings.keys.bootstrap_admin)
+    keys = settings.keys
+    given = [keys.secret_of(name) for name in ("seal", "bus", "bootstrap_admin")]
     configure_logs(
         level=settings.logging.level,
         style=settings.logging.format,
         file=settings.log_file,
         terminal_level=terminal_level or ("warning" if sys.stderr.isatty() else ""),
-        secrets=[secret.get_secret_value() for secret in given if secret],
+        secrets=[*filter(None, given)],
     )
 
 
@@ -83,29 +84,49 @@ def spare_collector() -> None:
     gc.set_threshold(_YOUNG_OBJECTS)
 
 
-async def _serve(path: Path, settings: Settings) -> None:
+async def _serve(path: Path, settings: Settings, roles: Roles) -> None:
     log = structlog.get_logger("process")
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
 
         def load() -> Policy:
             return load_policy(load_settings(path))
 
-        async with open_service(settings, SystemClock(), load) as service:
+        opening = open_service(settings, SystemClock(), load, roles=roles)
+        async with opening as service:
             spare_collector()
-            log.info("process.started", url=service.url, version=__version__)
-            _greet(service)
+            log.info(
+                "process.started",
+                url=service.url,
+                version=__version__,
+                roles=sorted(roles),
+            )
+            _greet(service, roles)
             async for received in signals:
                 log.info("process.stopping", signal=received.name)
                 break
 
 
-def _greet(service: Service) -> None:
+def _greet(service: Service, roles: Roles) -> None:
     """What a person who started it wants to know next."""
     sys.stdout.write(
+        _greeting(service) if "gateway" in roles else _notice(service, roles)
+    )
+    sys.stdout.flush()
+
+
+def _notice(service: Service, roles: Roles) -> str:
+    return (
+        f"Sluicegate {__version__} works as {' and '.join(sorted(roles))}\n"
+        f"  health     {service.url}/readyz\n"
+        "  stop       Ctrl-C (what is under way is finished or handed back)\n"
+    )
+
+
+def _greeting(service: Service) -> str:
+    return (
         f"Sluicegate {__version__} listens on {service.url}\n"
         f"  key        {service.data_dir / 'admin.key'} (the commands find it there)\n"
         f"  look       {COMMAND} doctor\n"
         f"  try        {COMMAND} demo (loads the examples here, and runs one)\n"
         "  stop       Ctrl-C\n"
     )
-    sys.stdout.flush()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agents.workflow.agent import Heartbeat, WorkflowAgent
+from agents.workflow.agent import WorkflowAgent
 from agents.workflow.nudges import Nudges
 
-__all__ = ["Heartbeat", "Nudges", "WorkflowAgent"]
+__all__ = ["Nudges", "WorkflowAgent"]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from agents.activation import Chore, Ear, Hearing
+from agents.activation import Ear, Hearing
 from bus import Bus
 from contracts import (
     Approved,
-    Capabilities,
     Clock,
     Envelope,
     Outcome,
@@ -18,13 +17,12 @@ from contracts import (
 from contracts.envelope import RunReady
 from runs import Engine
 from runs.entry import RunEntry
-from store import Workers
 
 _NAME = "workflow-agent"
 
 
 class WorkflowAgent:
-    """Performs verdicts addressed to it, takes ready runs, says what it can do."""
+    """Performs verdicts addressed to it, and takes ready runs."""
 
     def __init__(
         self, *, entry: RunEntry, engine: Engine, bus: Bus, clock: Clock
@@ -72,40 +70,3 @@ class WorkflowAgent:
             in_reply_to=envelope.in_reply_to,
         )
         await self._bus.reply(envelope.reply_to, reply)
-
-
-class Heartbeat:
-    """Says every few seconds that a worker lives and what it can do."""
-
-    def __init__(
-        self,
-        workers: Workers,
-        engine: Engine,
-        clock: Clock,
-        *,
-        slots: int,
-        python_tools: tuple[str, ...] = (),
-    ) -> None:
-        self._workers = workers
-        self._engine = engine
-        self._clock = clock
-        self._slots = slots
-        self._python_tools = python_tools
-        self._started_at = stamp(clock.now())
-
-    async def beat(self) -> None:
-        """Raises StoreUnavailable."""
-        await self._workers.heartbeat(
-            Capabilities(
-                worker=self._engine.owner,
-                python_tools=self._python_tools,
-                running=self._engine.running,
-                slots=self._slots,
-                started_at=self._started_at,
-                seen_at=stamp(self._clock.now()),
-            )
-        )
-
-    def chore(self, every_s: float) -> Chore:
-        """The heartbeat as something to do again and again."""
-        return Chore("heartbeat", every_s, self.beat)

@@ -5,6 +5,6 @@ from __future__ import annotations
 from gateways.http.call import Door
 from gateways.http.cursors import Cursors
 from gateways.http.routes import PUBLIC, ROUTES, Route
-from gateways.http.serving import serve_http
+from gateways.http.serving import serve_health, serve_http
 
-__all__ = ["PUBLIC", "ROUTES", "Cursors", "Door", "Route", "serve_http"]
+__all__ = ["PUBLIC", "ROUTES", "Cursors", "Door", "Route", "serve_health", "serve_http"]

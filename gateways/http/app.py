@@ -34,14 +34,20 @@ _CODES_OF_STATUS = {
 
 def make_app(door: Door) -> web.Application:
     """The application behind the door."""
+    app = make_health_app(door)
+    for base in _BASES:
+        for route in ROUTES:
+            _add(app, base, route, _guarded(door, route))
+
+    return app
+
+
+def make_health_app(door: Door) -> web.Application:
+    """The application of a process that only tells how it is."""
     app = web.Application(middlewares=[_around(door)])
     app.on_response_prepare.append(dress)
     for path, public in PUBLIC.items():
         app.router.add_get(path, _public(door, public))
-
-    for base in _BASES:
-        for route in ROUTES:
-            _add(app, base, route, _guarded(door, route))
 
     return app
 

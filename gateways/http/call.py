@@ -40,8 +40,14 @@ class Door:
 
     version: str
     gate_deadline_s: float = 5.0
+    drain_s: float = 0.0
+    """How long it says that it stops before it stops listening."""
+
     hosts: frozenset[str] = frozenset({"127.0.0.1", "localhost", "::1"})
     """Host names a request may use."""
+
+    leaving: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set as soon as the service is told to stop: nobody should be sent here."""
 
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once the service stops: whoever waits is answered with what is known."""

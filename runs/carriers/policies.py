@@ -15,7 +15,7 @@ class PolicyReloading:
     def __init__(
         self,
         reload: Callable[[], Awaitable[bool]],
-        revoke_before: Callable[[Timestamp], None],
+        revoke_before: Callable[[Timestamp], Awaitable[None]],
     ) -> None:
         """``reload`` says whether the policy changed; it raises for a broken one."""
         self._reload = reload
@@ -26,6 +26,6 @@ class PolicyReloading:
         args = read(ReloadPolicy, use.decision.args)
         changed = await self._reload()
         if args.revoke:
-            self._revoke_before(use.at)
+            await self._revoke_before(use.at)
 
         return Carried({"changed": changed, "revoked": args.revoke})

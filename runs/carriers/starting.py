@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Protocol
 
 from bus import Bus
@@ -59,7 +60,7 @@ class RunStarting:
         definitions: Definitions,
         bus: Bus,
         worker: Worker,
-        budgets: tuple[Budget, ...],
+        budgets: Callable[[], tuple[Budget, ...]],
     ) -> None:
         self._runs = runs
         self._definitions = definitions
@@ -183,7 +184,7 @@ class RunStarting:
         decision = use.decision
         spender = Spender(use.tenant, use.approved.subject, decision.conversation_id)
         wanted = Wanted("runs", 1, decision.id, use.at)
-        return reservations(self._budgets, wanted, spender)
+        return reservations(self._budgets(), wanted, spender)
 
 
 def _not_started(use: Use) -> RunState:

@@ -44,7 +44,7 @@ class Permits:
             await self._authority.still_allowed(walk.row, tool_of(node))
             await self._reserve(walk, node)
         except PermanentError as error:
-            return _held(error, self._terms.budgets, walk.log.at) or Fault.of(error)
+            return _held(error, self._terms.budgets(), walk.log.at) or Fault.of(error)
 
         return None
 
@@ -74,7 +74,7 @@ class Permits:
 
         row, attempt = walk.row, walk.progress.node(node.id).attempt
         call = Wanted("calls", 1.0, f"{row.id}:{node.id}:{attempt}", walk.log.at)
-        wanted = reservations(self._terms.budgets, call, _spender(row))
+        wanted = reservations(self._terms.budgets(), call, _spender(row))
         if wanted:
             await self._budgets.reserve(wanted)
             self._reserved[node.id] = wanted

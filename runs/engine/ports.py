@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from bus import Bus
@@ -35,7 +36,8 @@ class Terms:
     close_s: float = 15.0
     """How long calls that were sent may still take when the engine closes."""
 
-    budgets: tuple[Budget, ...] = ()
+    budgets: Callable[[], tuple[Budget, ...]] = tuple
+    """The budgets in force; asked at each call, because a reload changes them."""
 
     @property
     def claim_s(self) -> float:

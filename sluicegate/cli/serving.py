@@ -12,7 +12,7 @@ from sluicegate.cli.screen import screen
 from sluicegate.config import load_settings
 from store import open_store
 
-Role = Annotated[str, typer.Option(help="Only all is available in this release.")]
+Role = Annotated[str, typer.Option(help="all, gateway, coordinator or worker.")]
 Port = Annotated[
     int | None, typer.Option(help="Instead of server.port; 0: a free one.")
 ]

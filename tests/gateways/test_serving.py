@@ -86,7 +86,7 @@ async def test_a_stop_closes_connections_that_idle() -> None:
 
 
 async def test_a_service_that_stops_is_alive_and_not_ready(doorway: Doorway) -> None:
-    doorway.door.closing.set()
+    doorway.door.leaving.set()
 
     alive = await doorway.api.call("GET", "/../../healthz")
     ready = await doorway.api.call("GET", "/../../readyz")

@@ -115,7 +115,8 @@ async def test_a_key_in_use_by_an_open_run_names_that_run(door: Entrance) -> Non
 
 
 async def test_a_run_beyond_its_budget_is_no_run(door: Entrance) -> None:
-    door.starting._budgets = (BUDGETS[0].model_copy(update={"limit": 1.0}),)
+    tight = BUDGETS[0].model_copy(update={"limit": 1.0})
+    door.starting._budgets = lambda: (tight,)
     await perform(door, "workflow.run", RUN)
 
     assert await code_of(door, "workflow.run", RUN) == "budget_exceeded"

@@ -405,7 +405,7 @@ async def test_a_used_up_budget_pauses_the_run_until_its_next_window(
     workflow = flow(
         call("one"), call("two"), end(), edges="start one, one two, two end"
     )
-    async with world.engine(budgets=(budget,)) as engine:
+    async with world.engine(budgets=lambda: (budget,)) as engine:
         row = await world.start(engine, workflow, tool())
         await world.settle()
         held = await world.get(row.id)

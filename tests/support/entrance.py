@@ -139,7 +139,7 @@ async def open_entrance() -> AsyncIterator[Entrance]:
             definitions=store.definitions,
             bus=bus,
             worker=worker,
-            budgets=BUDGETS,
+            budgets=lambda: BUDGETS,
         )
         entry = _entry(store, bus, clock, starting)
         yield Entrance(entry, store, bus, clock, worker, starting)

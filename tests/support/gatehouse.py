@@ -191,7 +191,7 @@ class Gatehouse:
         self.clock = clock
         self.policy = shipped()
         self.performing: list[Envelope] = []
-        self.book = PolicyBook(lambda: self.policy, store.ledger, clock)
+        self.book = PolicyBook(lambda: self.policy, store, clock)
         self.settings = GateSettings()
         self.agent = self.coordinator(store)
 

@@ -32,7 +32,7 @@ async def readyz(door: Door) -> web.Response:
         "store": await _state(door.store.ping),
         "bus": await _state(door.bus.ping),
     }
-    if door.closing.is_set():
+    if door.leaving.is_set():
         dependencies["process"] = "stopping"
 
     ready = all(state == "ok" for state in dependencies.values())

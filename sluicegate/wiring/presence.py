@@ -1,0 +1,49 @@
+"""Presence: what the heartbeat of a process says of it, and the policy it follows."""
+
+from __future__ import annotations
+
+import os
+import socket
+from contextlib import AsyncExitStack
+
+from agents import Activation, Presence
+from contracts import Capabilities, stamp
+from sluicegate import __version__
+from sluicegate.wiring.parts import Parts
+from sluicegate.wiring.worker import Worker
+
+
+async def start_presence(
+    parts: Parts, worker: Worker | None, life: AsyncExitStack
+) -> None:
+    """Let the process be seen from now on. Raises StoreUnavailable."""
+    presence = Presence(
+        parts.store.workers,
+        parts.clock,
+        _about(parts, worker),
+        running=lambda: worker.engine.running if worker else 0,
+    )
+    await life.enter_async_context(presence)
+    await life.enter_async_context(
+        Activation(
+            parts.bus,
+            parts.clock,
+            name="process",
+            chores=(*presence.chores(), *parts.policies.chores()),
+        )
+    )
+
+
+def _about(parts: Parts, worker: Worker | None) -> Capabilities:
+    now = stamp(parts.clock.now())
+    return Capabilities(
+        worker=worker.engine.owner if worker else parts.name,
+        roles=tuple(sorted(parts.roles)),
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        version=__version__,
+        python_tools=worker.tools.python_tools if worker else (),
+        slots=parts.settings.runs.max_parallel if worker else 0,
+        started_at=now,
+        seen_at=now,
+    )
