@@ -16,6 +16,7 @@ from gateways.http.call import Door, Handler
 from gateways.http.handlers import (
     approvals,
     control,
+    dead_letters,
     decisions,
     events,
     keys,
@@ -95,6 +96,10 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/freeze", keys.frozen),
     Route("PUT", "/freeze", keys.freeze, None),
     Route("DELETE", "/freeze", keys.thaw, None),
+    Route("GET", "/dead-letters", dead_letters.listing, "dead_letter.manage"),
+    Route("GET", "/dead-letters/{id}", dead_letters.one, "dead_letter.manage"),
+    Route("POST", "/dead-letters/{id}/retry", dead_letters.retry, None),
+    Route("DELETE", "/dead-letters/{id}", dead_letters.drop, None),
     Route("GET", "/ledger", system.ledger),
 )
 """Everything below ``/api/v1`` and, without a version, below ``/api``."""

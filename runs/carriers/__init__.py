@@ -5,6 +5,7 @@ from __future__ import annotations
 from bus import Bus
 from runs.carriers.carrying import Carried, Carrier, Use
 from runs.carriers.control import RunControl
+from runs.carriers.dead_letters import DeadLetterHandling
 from runs.carriers.definitions import DefinitionDeleting, DefinitionSaving
 from runs.carriers.freezes import Freezing
 from runs.carriers.keys import KeyCreating, KeyRevoking
@@ -18,6 +19,7 @@ _DEFINITION_KINDS = ("workflow", "tool")
 
 def carriers(store: Store, bus: Bus, starting: RunStarting) -> dict[str, Carrier]:
     """The carrier of each action that leaves an effect row."""
+    letters = DeadLetterHandling(bus)
     control = RunControl(store.runs, bus, starting)
     saving = DefinitionSaving(store.definitions)
     deleting = DefinitionDeleting(store.definitions)
@@ -33,6 +35,8 @@ def carriers(store: Store, bus: Bus, starting: RunStarting) -> dict[str, Carrier
         "run.resume": control.resume,
         "run.retry": control.retry,
         "run.signal": control.signal,
+        "dead_letter.retry": letters.retry,
+        "dead_letter.drop": letters.drop,
     }
 
 

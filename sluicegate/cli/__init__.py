@@ -9,7 +9,16 @@ import typer
 
 from contracts import ConfigurationError, SluicegateError
 from sluicegate import __version__
-from sluicegate.cli import approvals, keys, ledger, policy, running, serving, tracing
+from sluicegate.cli import (
+    approvals,
+    dead_letters,
+    keys,
+    ledger,
+    policy,
+    running,
+    serving,
+    tracing,
+)
 from sluicegate.cli.doctor import doctor
 from sluicegate.cli.logbook import logs
 from sluicegate.cli.screen import CONFIGURATION, fail, margin
@@ -35,6 +44,7 @@ app.command()(logs)
 app.add_typer(policy.app, name="policy")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(keys.app, name="keys")
+app.add_typer(dead_letters.app, name="dead-letters")
 app.command()(keys.freeze)
 app.command()(doctor)
 

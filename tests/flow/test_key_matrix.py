@@ -83,6 +83,7 @@ async def _furnished(served: Served) -> House:
             "keys": (await api.get("/keys"))["items"][0]["id"],
             "workflows": "greet",
             "tools": "t",
+            "dead-letters": "msg_00000000000000000000000000",
             "event": events["items"][0]["id"],
         },
     )

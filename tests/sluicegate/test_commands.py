@@ -16,7 +16,17 @@ import anyio.to_thread
 import pytest
 import structlog
 
-from contracts import Fault, Outcome, derived_id, new_id
+from bus import Bus
+from contracts import (
+    Envelope,
+    Fault,
+    Outcome,
+    PermanentError,
+    derived_id,
+    new_id,
+    said,
+)
+from contracts.envelope import RunReady
 from sluicegate.cli import main
 from tests.support.doorway import (
     Doorway,
@@ -31,7 +41,8 @@ from tests.support.doorway import (
     silent,
 )
 from tests.support.logging import restored
-from tests.support.stored import ended, paused, run
+from tests.support.polling import until
+from tests.support.stored import AT, ended, paused, run
 
 DONE, FAILED, USAGE, REFUSED, AWAITING = 0, 1, 2, 3, 4
 UNAVAILABLE, CONFIGURATION = 69, 78
@@ -284,6 +295,39 @@ async def test_the_same_word_for_once_is_the_same_run(shell: Shell) -> None:
     assert len(shell.doorway.gate.asked) == 1
 
 
+# ------------------------------------------------------------------- dead letters
+
+
+async def test_dead_letters_are_listed_shown_and_handled(shell: Shell) -> None:
+    bus = shell.doorway.door.bus
+    shell.doorway.gate.ruling = done({"id": "msg_x", "state": "dropped"})
+    none = await shell("dead-letters", "list")
+
+    async def unable(_: Envelope) -> None:
+        raise PermanentError("Nobody can.")
+
+    bus.subscribe("run_ready", "worker", unable)
+    ready = said(RunReady(run_id=new_id("run")), by="test", tenant="default", at=AT)
+    await bus.publish(ready)
+    assert await until(lambda: _is_dead(bus, ready.id))
+
+    listed = await shell("dead-letters", "list")
+    shown = await shell("dead-letters", "show", ready.id)
+    dropped = await shell("dead-letters", "drop", ready.id)
+
+    assert "There are no dead letters." in none.out
+    assert ready.id in listed.out
+    assert "Nobody can." in listed.out
+    assert '"kind": "run_ready"' in shown.out
+    assert (dropped.code, dropped.out.split()) == (DONE, ["done", "dropped", "msg_x"])
+    [decision] = shell.doorway.gate.decisions
+    assert (decision.action, decision.args) == ("dead_letter.drop", {"id": ready.id})
+
+
+async def _is_dead(bus: Bus, letter_id: str) -> bool:
+    return await bus.dead_letter(letter_id) is not None
+
+
 # ------------------------------------------------------------------- for machines
 
 
@@ -294,6 +338,7 @@ async def test_the_same_word_for_once_is_the_same_run(shell: Shell) -> None:
         ("approvals",),
         ("keys", "list"),
         ("freeze",),
+        ("dead-letters", "list"),
         ("ledger", "verify"),
         ("policy", "check"),
         ("decide", "workflow.run"),
