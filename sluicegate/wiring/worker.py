@@ -43,7 +43,7 @@ async def start_worker(parts: Parts, life: AsyncExitStack) -> Worker:
         clock=parts.clock,
     )
     parts.bus.on_loss(lambda: _sweep(engine))
-    await life.enter_async_context(Nudges(parts.bus, engine))
+    await life.enter_async_context(Nudges(parts.bus, engine, parts.clock))
     await life.enter_async_context(
         Activation(parts.bus, parts.clock, name="workflow-agent", ears=agent.ears())
     )
