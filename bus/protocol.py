@@ -77,7 +77,8 @@ class Bus(Protocol):
     async def publish(self, envelope: Envelope) -> None:
         """Hand a message to every group of its kind; durable when it returns.
 
-        Raises BusUnavailable if full, lagging or closed, PermanentError
+        Raises BusUnavailable if full, lagging, closed or away, its MaybePublished if
+        the bus may have taken the message all the same, PermanentError
         (``message_too_large``) beyond the limit.
         """
 
@@ -118,8 +119,9 @@ class Bus(Protocol):
     ) -> AbstractAsyncContextManager[AsyncIterator[Envelope]]:
         """The broadcasts of a topic from entering the context on.
 
-        The iterator ends with BusUnavailable (code ``bus_backlog``) for a listener
-        that is more than ``buffer`` messages behind.
+        The iterator ends with BusUnavailable: with ``bus_backlog`` for a listener that
+        is more than ``buffer`` messages behind, with another code when the bus was
+        away and broadcasts may be missed. Entering raises it while the bus is away.
         """
 
     def on_loss(self, ring: Callable[[], Awaitable[None]]) -> None:

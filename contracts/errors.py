@@ -242,6 +242,10 @@ class BusUnavailable(TemporaryError):
     code = "bus_backlog"
 
 
+class MaybePublished(BusUnavailable):
+    """The bus did not say whether it took the message; it may have."""
+
+
 class NoReply(TemporaryError):
     """Nobody gave the awaited answer in time; ``received`` holds what did come."""
 

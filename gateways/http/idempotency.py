@@ -33,7 +33,9 @@ _IN_FLIGHT_S = 15.0
 """After so long a request without a recorded decision was cut off."""
 
 _PATIENCE_S = 2.0
-_NEVER_JUDGED = frozenset({"gate_unavailable", "bus_backlog", "draining"})
+_NEVER_JUDGED = frozenset(
+    {"gate_unavailable", "bus_backlog", "redis_unavailable", "draining"}
+)
 """With these nothing happened and nothing will."""
 
 

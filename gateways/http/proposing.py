@@ -14,6 +14,7 @@ from contracts import (
     DecisionRecord,
     Envelope,
     JsonObject,
+    MaybePublished,
     NoReply,
     Outcome,
     Refused,
@@ -70,28 +71,41 @@ class Proposed:
 async def propose(call: Call, proposed: Proposed, patience: Patience) -> Answer:
     """Put a decision to the gate and wait for its verdict or outcome.
 
-    Raises TemporaryError ``gate_unavailable`` if the gate does not answer in time;
-    then nothing happened and nothing will.
+    Raises TemporaryError ``gate_unavailable`` if the gate does not answer in time,
+    BusUnavailable if it cannot be asked; then nothing happened and nothing will.
     """
     door = call.door
     gate_s = min(door.gate_deadline_s, patience.timeout_s)
     give_up = door.clock.monotonic() + patience.timeout_s
     envelope = _envelope(call, proposed, gate_s)
     until = "verdict" if proposed.dry_run else patience.until
-    try:
-        heard = await door.bus.ask(
-            envelope, timeout_s=gate_s, until=lambda reply: _is_last(reply, until)
-        )
-    except NoReply as error:
-        heard = error.received
-
-    answer = _answer(envelope, heard) or await _from_record(call)
+    answer = await _asked(call, envelope, until, gate_s)
     if until != "outcome" or answer.is_final:
         return answer
 
     left = give_up - door.clock.monotonic()
     record = await settled(call, answer.decision_id, left)
     return answer if record is None else _answer_of(record)
+
+
+async def _asked(call: Call, envelope: Envelope, until: Until, gate_s: float) -> Answer:
+    """What the gate says in time, by a reply or by its record.
+
+    Raises TemporaryError.
+    """
+    door = call.door
+    give_up = door.clock.monotonic() + gate_s
+    try:
+        heard = await door.bus.ask(
+            envelope, timeout_s=gate_s, until=lambda reply: _is_last(reply, until)
+        )
+    except NoReply as error:
+        heard = error.received
+    except MaybePublished as error:
+        left = give_up - door.clock.monotonic()
+        return await _from_record(call, left, otherwise=error)
+
+    return _answer(envelope, heard) or await _from_record(call)
 
 
 async def answered_before(
@@ -199,12 +213,18 @@ def _answer(envelope: Envelope, heard: tuple[Envelope, ...]) -> Answer | None:
     return Answer(verdict.decision_id, envelope.correlation_id, verdict, outcome)
 
 
-async def _from_record(call: Call) -> Answer:
-    """What was recorded though nobody said so in time. Raises TemporaryError."""
+async def _from_record(
+    call: Call, patience_s: float = 0, *, otherwise: TemporaryError | None = None
+) -> Answer:
+    """What is recorded by then though nobody said so.
+
+    Raises ``otherwise``, or ``gate_unavailable``: after the deadline a decision that
+    nobody recorded is refused by whoever hears it.
+    """
     decision_id = call.headers["X-Decision-Id"]
-    answer = await answered_before(call, decision_id)
+    answer = await answered_before(call, decision_id, patience_s)
     if answer is None:
-        raise TemporaryError(
+        raise otherwise or TemporaryError(
             code="gate_unavailable", details={"decision_id": decision_id}
         )
 

@@ -41,6 +41,8 @@ _STALLED_S = 30.0
 """A reader that takes nothing for so long is cut off."""
 
 _GOODBYE_S = 1.0
+_BUS_AWAY_S = 1.0
+"""So often a stream looks into the store while the bus tells it nothing."""
 
 
 async def stream_events(call: Call, row: RunRow) -> web.StreamResponse:
@@ -93,17 +95,13 @@ def _one_more(call: Call) -> Iterator[None]:
 
 
 async def _stream(call: Call, row: RunRow, after: int) -> EventSourceResponse:
-    buffer = LIMITS["sse_buffered_events"]
-    async with (
-        call.door.bus.listen(f"run:{row.id}", buffer=buffer) as heard,
-        sse_response(
-            call.request,
-            headers=call.headers,
-            ping_interval=_HEARTBEAT_S,
-            send_timeout=_STALLED_S,
-        ) as response,
-    ):
-        await _Stream(call, row, response, after).run(heard)
+    async with sse_response(
+        call.request,
+        headers=call.headers,
+        ping_interval=_HEARTBEAT_S,
+        send_timeout=_STALLED_S,
+    ) as response:
+        await _Stream(call, row, response, after).run()
 
     return response
 
@@ -120,7 +118,7 @@ class _Stream:
         self._sent = after
         self._checked_at = call.door.clock.monotonic()
 
-    async def run(self, heard: AsyncIterator[Envelope]) -> None:
+    async def run(self) -> None:
         """Send everything up to the run's end, and then say why it is over.
 
         It is over too when the reader has gone or fell behind, when the key is no
@@ -131,7 +129,7 @@ class _Stream:
             for end in self._ends():
                 watch.start_soon(_cancel_after, end, watch.cancel_scope)
 
-            goodbye = await self._send_all(heard)
+            goodbye = await self._send_all()
             watch.cancel_scope.cancel()
 
         if goodbye is None and self._call.door.closing.is_set():
@@ -140,12 +138,11 @@ class _Stream:
         if goodbye is not None:
             await self._say(*goodbye)
 
-    async def _send_all(
-        self, heard: AsyncIterator[Envelope]
-    ) -> tuple[str, JsonObject] | None:
+    async def _send_all(self) -> tuple[str, JsonObject] | None:
         """The last word to the reader; None if there is nobody to say it to."""
         try:
-            await self._follow(heard)
+            while not await self._listen():
+                await self._call.door.clock.sleep(_BUS_AWAY_S)
         except BusUnavailable:
             return "overflow", self._problem(_fell_behind())
         except SluicegateError as error:
@@ -154,6 +151,25 @@ class _Stream:
             return None
 
         return "end", {}
+
+    async def _listen(self) -> bool:
+        """Whether all was sent; while the bus is away, what the store has was.
+
+        Raises BusUnavailable for a reader that fell behind, SluicegateError,
+        ConnectionError.
+        """
+        topic, buffer = f"run:{self._row.id}", LIMITS["sse_buffered_events"]
+        try:
+            async with self._call.door.bus.listen(topic, buffer=buffer) as heard:
+                await self._follow(heard)
+        except BusUnavailable as error:
+            if error.code == "bus_backlog":
+                raise
+
+            await self._check_key()
+            return await self._replay()
+
+        return True
 
     async def _follow(self, heard: AsyncIterator[Envelope]) -> None:
         """Send events to the terminal one. Raises SluicegateError, ConnectionError."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, suppress
 from types import TracebackType
 from typing import Self
 
@@ -60,16 +61,23 @@ async def get_run(call: Call, run_id: str) -> RunRow:
 
 
 class RunWatch:
-    """Listens to a run from before it begins, so that its end is not missed."""
+    """Listens to a run from before it begins, so that its end is not missed.
+
+    While the bus is away it only looks into the store, now and then.
+    """
 
     def __init__(self, bus: Bus, run_id: str) -> None:
-        self._listening = bus.listen(f"run:{run_id}:rest")
+        self._bus = bus
+        self._life = AsyncExitStack()
         self._heard: AsyncIterator[Envelope] | None = None
         self.run_id = run_id
 
     async def __aenter__(self) -> Self:
         """The watch begins."""
-        self._heard = await self._listening.__aenter__()
+        listening = self._bus.listen(f"run:{self.run_id}:rest")
+        with suppress(BusUnavailable):
+            self._heard = await self._life.enter_async_context(listening)
+
         return self
 
     async def __aexit__(
@@ -79,7 +87,7 @@ class RunWatch:
         trace: TracebackType | None,
     ) -> None:
         """The watch ends."""
-        await self._listening.__aexit__(kind, error, trace)
+        await self._life.aclose()
 
     async def settled(self, call: Call, run_id: str, timeout_s: float) -> RunRow:
         """The row once the run ended or waits for a person, or when time is over.
@@ -91,8 +99,8 @@ class RunWatch:
         give_up = door.clock.monotonic() + timeout_s
         while True:
             left = give_up - door.clock.monotonic()
-            if run_id == self.run_id and left > 0:
-                await self._hear(min(left, _LOOK_AGAIN_S))
+            if self._heard and run_id == self.run_id and left > 0:
+                await self._hear(self._heard, min(left, _LOOK_AGAIN_S))
             elif left > 0:
                 await door.clock.sleep(min(left, _LOOK_UNHEARD_S))
 
@@ -100,16 +108,15 @@ class RunWatch:
             if _is_settled(row) or left <= 0 or door.closing.is_set():
                 return row
 
-    async def _hear(self, seconds: float) -> None:
+    async def _hear(self, heard: AsyncIterator[Envelope], seconds: float) -> None:
         """Return at news that may settle the run, at the latest after so long."""
         with anyio.move_on_after(seconds):
             try:
-                while self._heard is not None:
-                    if _is_news(await anext(self._heard)):
-                        return
+                while not _is_news(await anext(heard)):
+                    pass
             except BusUnavailable:
-                # more events than the buffer holds: the store is read instead
-                await anyio.sleep(seconds)
+                # more than the buffer holds, or the bus is away: the store is read
+                self._heard = None
 
 
 def _is_settled(row: RunRow) -> bool:
