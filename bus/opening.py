@@ -9,24 +9,43 @@ from bus.in_process import InProcessBus
 from bus.protocol import Bus
 from contracts import Clock, ConfigurationError
 
+_SHARED = ("redis://", "rediss://", "unix://")
+
 
 @asynccontextmanager
 async def open_bus(
-    url: str,
-    clock: Clock,
-    *,
-    key: bytes = b"",  # noqa: ARG001  memory needs no signature
+    url: str, clock: Clock, *, key: bytes = b"", namespace: str = "sluicegate"
 ) -> AsyncIterator[Bus]:
-    """The bus of this URL (``memory://``), closed at the end of the context.
+    """The bus of this URL, closed at the end of the context.
 
-    ``key`` signs what goes over a bus that processes share.
-    Raises ConfigurationError for a URL that names no bus.
+    ``memory://`` is the bus inside this process; ``redis://``, ``rediss://`` and
+    ``unix://`` name a Redis, which need not be up yet. Messages there are signed
+    with ``key``, and every name begins with ``namespace``.
+    Raises ConfigurationError for a URL that names no bus, and for a shared bus
+    without a key of at least 32 bytes.
     """
-    if url != "memory://":
-        raise ConfigurationError(f"bus.url: {url!r} names no bus; use memory://")
-
-    bus = InProcessBus(clock)
+    bus = _bus(url, clock, key, namespace)
     try:
         yield bus
     finally:
         await bus.close()
+
+
+def _bus(url: str, clock: Clock, key: bytes, namespace: str) -> Bus:
+    if url == "memory://":
+        return InProcessBus(clock)
+
+    if url.startswith(_SHARED):
+        return _shared(url, clock, key, namespace)
+
+    scheme = url.partition("://")[0]
+    raise ConfigurationError(
+        f"bus.url: {scheme!r} names no bus; use memory:// or redis://HOST:PORT/0"
+    )
+
+
+def _shared(url: str, clock: Clock, key: bytes, namespace: str) -> Bus:
+    # only who shares a bus pays for the driver
+    from bus.redis_streams import RedisStreamsBus  # noqa: PLC0415
+
+    return RedisStreamsBus(url, clock, key=key, namespace=namespace)

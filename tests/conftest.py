@@ -9,7 +9,12 @@ from typing import Any
 
 import pytest
 
-from tests.support.servers import MongoServer, RedisServer, running
+from tests.support.servers import (
+    MongoServer,
+    RedisServer,
+    redis62_binary,
+    running,
+)
 
 _CONNECTING = frozenset({"socket.connect", "socket.sendto"})
 _RESOLVING = frozenset({"socket.getaddrinfo", "socket.gethostbyname"})
@@ -34,6 +39,16 @@ async def redis_server(
 ) -> AsyncIterator[RedisServer]:
     """A Valkey server of this test process; a test that stops it starts it again."""
     server = RedisServer(tmp_path_factory.mktemp("redis"))
+    async with running(server):
+        yield server
+
+
+@pytest.fixture(scope="session")
+async def redis62_server(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[RedisServer]:
+    """A Redis 6.2 of this test process: the oldest server that is supported."""
+    server = RedisServer(tmp_path_factory.mktemp("redis62"), redis62_binary())
     async with running(server):
         yield server
 

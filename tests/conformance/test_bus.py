@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import AsyncIterator
 
 import anyio
@@ -24,6 +25,7 @@ from contracts import (
 )
 from contracts.envelope import RunNudged, RunReady
 from tests.support.clock import FakeClock
+from tests.support.servers import RedisServer
 
 AT = "2026-11-21T03:54:40.123Z"
 
@@ -33,9 +35,19 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
-@pytest.fixture(params=["memory://"])
-async def bus(request: pytest.FixtureRequest, clock: FakeClock) -> AsyncIterator[Bus]:
-    async with open_bus(request.param, clock) as opened:
+@pytest.fixture(params=["in process", "redis_server", "redis62_server"])
+def url(request: pytest.FixtureRequest) -> str:
+    if request.param == "in process":
+        return "memory://"
+
+    server: RedisServer = request.getfixturevalue(request.param)
+    return server.url
+
+
+@pytest.fixture
+async def bus(url: str, clock: FakeClock) -> AsyncIterator[Bus]:
+    key, namespace = secrets.token_bytes(32), new_id("msg")
+    async with open_bus(url, clock, key=key, namespace=namespace) as opened:
         yield opened
 
 

@@ -1,0 +1,113 @@
+"""What is said only once: replies to this process, and the topics somebody hears."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+
+import anyio
+
+from bus.codec import TooNew, Unreadable, Unsigned
+from bus.redis_streams.link import Command, Link
+from bus.redis_streams.office import Office
+from bus.topics import Listener, Topics
+from bus.waiting import ReplyChannel
+from contracts import BusUnavailable, Envelope
+
+
+class Hotline:
+    """One connection of this process that hears channels.
+
+    After a break it hears all of them again by itself. What was said in between is
+    lost without a word: everybody who listens looks into the store as well.
+    """
+
+    def __init__(self, office: Office, process: str) -> None:
+        self._office = office
+        self._own = office.keys.reply(process)
+        self._topics = Topics()
+        self._wanted: Counter[bytes] = Counter()
+        self._heard = asyncio.Event()
+        self.replies = ReplyChannel()
+        self._link = Link(
+            office.address,
+            f"{process}:hotline",
+            deadline_s=office.tuning.deadline_s,
+            opening=self._opening,
+            hear=self._hear,
+        )
+        self._task = asyncio.create_task(self._keep(), name="hotline: stays connected")
+
+    async def ready(self) -> None:
+        """Return when replies can be heard. Raises BusUnavailable if that takes long.
+
+        It waits before it gives up, so that whoever tries again does so slowly.
+        """
+        if not self._heard.is_set():
+            with anyio.move_on_after(self._office.tuning.deadline_s):
+                await self._heard.wait()
+
+        if not self._heard.is_set():
+            raise BusUnavailable("Nobody can be heard.", code="redis_unavailable")
+
+    @asynccontextmanager
+    async def listen(
+        self, topic: str, buffer: int
+    ) -> AsyncIterator[AsyncIterator[Envelope]]:
+        """The broadcasts of a topic from here on. Raises BusUnavailable."""
+        await self.ready()
+        channel = self._office.keys.topic(topic)
+        self._wanted[channel] += 1
+        try:
+            # what was broadcast here before the listening is said before it
+            await self._office.link.call(b"PING")
+            await self._link.call(b"SUBSCRIBE", channel)
+            async with Listener(self._topics, topic, buffer) as listener:
+                yield listener
+        finally:
+            self._leave(channel)
+
+    async def close(self) -> None:
+        """Nothing is heard any more."""
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        await self._link.close()
+
+    def _leave(self, channel: bytes) -> None:
+        self._wanted[channel] -= 1
+        if not self._wanted[channel]:
+            del self._wanted[channel]
+            self._link.tell(b"UNSUBSCRIBE", channel)
+
+    def _opening(self) -> Iterable[Command]:
+        return [(b"SUBSCRIBE", channel) for channel in (self._own, *self._wanted)]
+
+    async def _keep(self) -> None:
+        """Notice a break, connect again, and say whether anything can be heard."""
+        while True:
+            try:
+                await self._link.call(b"PING")
+                self._heard.set()
+                await anyio.sleep(self._office.tuning.pulse_s)
+            except BusUnavailable:
+                self._heard.clear()
+                await anyio.sleep(self._office.tuning.pulse_s / 4)
+
+    def _hear(self, channel: bytes, frame: bytes) -> None:
+        try:
+            envelope = self._office.codec.decode(frame)
+        except Unsigned:
+            self._office.log.alarm("unsigned", channel=channel.decode(errors="replace"))
+        except (TooNew, Unreadable) as error:
+            self._office.log.dropped("broadcast", error)
+        else:
+            self._pass_on(channel, envelope)
+
+    def _pass_on(self, channel: bytes, envelope: Envelope) -> None:
+        if channel == self._own:
+            self.replies.deliver(envelope)
+        else:
+            topic = self._office.keys.topic_of(channel)
+            self._topics.broadcast(topic, lambda: envelope)

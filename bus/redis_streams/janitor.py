@@ -1,0 +1,90 @@
+"""The janitor: cuts from each stream what every group is done with, and nothing else.
+
+One process at a time does it, whoever comes first each time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import get_args
+
+from bus.redis_streams.keys import own_name
+from bus.redis_streams.office import Office
+from bus.redis_streams.positions import Position, positions
+from contracts.envelope import Kind
+
+_KINDS: tuple[str, ...] = get_args(Kind)
+
+
+class Janitor:
+    """Trims streams and forgets consumers that are gone."""
+
+    def __init__(self, office: Office) -> None:
+        self._office = office
+        self._link = office.link
+        self._token = own_name()
+        self._unknown: set[bytes] = set()
+
+    async def work(self) -> None:
+        """One round, unless somebody just made one. Raises BusUnavailable."""
+        turn_ms = round(self._office.tuning.pulse_s * 900)
+        first = await self._link.call(
+            *(b"SET", self._office.keys.janitor, self._token),
+            *(b"NX", b"PX", max(turn_ms, 1)),
+        )
+        if first is not None:
+            streams = [self._office.keys.work(kind) for kind in _KINDS]
+            await asyncio.gather(*map(self._clean, streams))
+
+    async def _clean(self, stream: bytes) -> None:
+        groups = await positions(self._link, stream)
+        if not groups:
+            return
+
+        self._alarm_unknown(stream, groups)
+        floors = await asyncio.gather(*(self._floor(stream, one) for one in groups))
+        lowest = min(floors, key=_in_order)
+        if lowest != b"0-0":
+            await self._link.call(b"XTRIM", stream, b"MINID", b"=", lowest)
+
+        await asyncio.gather(*(self._forget_idle(stream, one) for one in groups))
+
+    async def _floor(self, stream: bytes, position: Position) -> bytes:
+        """The lowest entry that the group still needs.
+
+        Asked after ``position``: a group only moves on, so this can only be too low.
+        """
+        if position.last == b"0-0":
+            return position.last
+
+        _, oldest, _, _ = await self._link.call(b"XPENDING", stream, position.group)
+        return _next(position.last) if oldest is None else oldest
+
+    async def _forget_idle(self, stream: bytes, position: Position) -> None:
+        """Remove consumers that are gone; never one with something pending."""
+        idle_ms = self._office.tuning.consumer_idle_s * 1_000
+        rows = await self._link.call(b"XINFO", b"CONSUMERS", stream, position.group)
+        for row in rows:
+            said = dict(zip(row[::2], row[1::2], strict=True))
+            if not said[b"pending"] and said[b"idle"] > idle_ms:
+                gone = (stream, position.group, said[b"name"])
+                await self._link.call(b"XGROUP", b"DELCONSUMER", *gone)
+
+    def _alarm_unknown(self, stream: bytes, groups: tuple[Position, ...]) -> None:
+        """A server that counts lags and lost count says that entries were deleted."""
+        unknown = any(one.tells_lag and one.lag is None for one in groups)
+        if unknown and stream not in self._unknown:
+            self._unknown.add(stream)
+            self._office.log.alarm("lag_unknown", stream=stream.decode())
+        elif not unknown:
+            self._unknown.discard(stream)
+
+
+def _next(entry: bytes) -> bytes:
+    milliseconds, number = _in_order(entry)
+    return b"%d-%d" % (milliseconds, number + 1)
+
+
+def _in_order(entry: bytes) -> tuple[int, int]:
+    milliseconds, _, number = entry.partition(b"-")
+    return int(milliseconds), int(number)
