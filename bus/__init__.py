@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from bus.opening import open_bus
+from bus.opening import examine_bus, open_bus
 from bus.protocol import Bus, DeadLetter, GroupState, Handler, Subscription
 
-__all__ = ["Bus", "DeadLetter", "GroupState", "Handler", "Subscription", "open_bus"]
+__all__ = [
+    "Bus",
+    "DeadLetter",
+    "GroupState",
+    "Handler",
+    "Subscription",
+    "examine_bus",
+    "open_bus",
+]

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from bus.in_process import InProcessBus
 from bus.protocol import Bus
-from contracts import Clock, ConfigurationError
+from contracts import Clock, ConfigurationError, Finding
 
 _SHARED = ("redis://", "rediss://", "unix://")
 
@@ -31,6 +31,19 @@ async def open_bus(
         await bus.close()
 
 
+async def examine_bus(url: str) -> Finding:
+    """What a look at the bus of this URL finds. Raises ConfigurationError."""
+    if url == "memory://":
+        return Finding("bus", "ok", "in memory, inside the service")
+
+    if not url.startswith(_SHARED):
+        raise _unknown(url)
+
+    from bus.redis_streams.examination import examine  # noqa: PLC0415
+
+    return await examine(url)
+
+
 def _bus(url: str, clock: Clock, key: bytes, namespace: str) -> Bus:
     if url == "memory://":
         return InProcessBus(clock)
@@ -38,10 +51,7 @@ def _bus(url: str, clock: Clock, key: bytes, namespace: str) -> Bus:
     if url.startswith(_SHARED):
         return _shared(url, clock, key, namespace)
 
-    scheme = url.partition("://")[0]
-    raise ConfigurationError(
-        f"bus.url: {scheme!r} names no bus; use memory:// or redis://HOST:PORT/0"
-    )
+    raise _unknown(url)
 
 
 def _shared(url: str, clock: Clock, key: bytes, namespace: str) -> Bus:
@@ -49,3 +59,10 @@ def _shared(url: str, clock: Clock, key: bytes, namespace: str) -> Bus:
     from bus.redis_streams import RedisStreamsBus  # noqa: PLC0415
 
     return RedisStreamsBus(url, clock, key=key, namespace=namespace)
+
+
+def _unknown(url: str) -> ConfigurationError:
+    scheme = url.partition("://")[0]
+    return ConfigurationError(
+        f"bus.url: {scheme!r} names no bus; use memory:// or redis://HOST:PORT/0"
+    )

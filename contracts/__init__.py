@@ -59,6 +59,7 @@ from contracts.events import (
     RunEvent,
     RunEventType,
 )
+from contracts.findings import Finding
 from contracts.ids import (
     ID_PATTERN,
     PREFIXES,
@@ -163,6 +164,7 @@ __all__ = [
     "EventId",
     "EventRow",
     "Fault",
+    "Finding",
     "FreezeRow",
     "Id",
     "IdempotencyRow",

@@ -6,6 +6,7 @@ import gc
 import signal
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import anyio
 import structlog
@@ -54,7 +55,10 @@ def configure(settings: Settings, *, terminal_level: str = "") -> None:
     """Send log lines where the settings say."""
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     keys = settings.keys
-    given = [keys.secret_of(name) for name in ("seal", "bus", "bootstrap_admin")]
+    given: list[str | None] = [
+        keys.secret_of(name) for name in ("seal", "bus", "bootstrap_admin")
+    ]
+    given += [urlsplit(url).password for url in (settings.bus.url, settings.store.url)]
     configure_logs(
         level=settings.logging.level,
         style=settings.logging.format,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from store.faults import ANY, Chances, FaultKind, Faults, FaultyStore
-from store.opening import embedded_engine, open_store
+from store.opening import examine_store, open_store
 from store.protocol import (
     ALL_EVENTS,
     Append,
@@ -55,6 +55,6 @@ __all__ = [
     "Runs",
     "Store",
     "Workers",
-    "embedded_engine",
+    "examine_store",
     "open_store",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from contracts import ConfigurationError
+from contracts import ConfigurationError, Finding
 from store.protocol import Store
 from store.sqlite import MEMORY, SqliteStore, Synchronous, engine_version
 
@@ -29,13 +29,18 @@ async def open_store(
         yield store
 
 
-def embedded_engine() -> tuple[str, bool]:
-    """The version of SQLite here, and whether many connections could write safely.
+async def examine_store(url: str) -> Finding:
+    """What a look at the store of this URL finds; a file in use is left alone.
 
-    Before 3.51.3 several that write and checkpoint at once may damage a file; the
-    store opens one.
+    Raises ConfigurationError for a URL that names no store.
     """
-    return engine_version()
+    _path(url)
+    version, safe = engine_version()
+    if safe:
+        return Finding("sqlite", "ok", version)
+
+    said = f"{version}: fine here, where one connection writes; open it with no other"
+    return Finding("sqlite", "note", said)
 
 
 def _path(url: str) -> str:

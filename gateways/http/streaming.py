@@ -37,6 +37,9 @@ from gateways.http.views import event_view
 
 _PAGE = 200
 _HEARTBEAT_S = 15.0
+_LOOK_AGAIN_S = 5.0
+"""A stream that hears nothing looks into the store so often: hints may be lost."""
+
 _STALLED_S = 30.0
 """A reader that takes nothing for so long is cut off."""
 
@@ -184,7 +187,7 @@ class _Stream:
 
     async def _next(self, heard: AsyncIterator[Envelope]) -> RunEvent | None:
         """The next live event; None if it is time to look into the store."""
-        with anyio.move_on_after(_HEARTBEAT_S):
+        with anyio.move_on_after(_LOOK_AGAIN_S):
             async for envelope in heard:
                 if isinstance(envelope.body, RunEventSaid):
                     return envelope.body.event

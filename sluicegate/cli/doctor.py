@@ -7,29 +7,21 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal
 
+import anyio
 from rich.text import Text
 
-from contracts import SluicegateError, TemporaryError, moment
+from bus import examine_bus
+from contracts import Finding, SluicegateError, TemporaryError, moment
 from sluicegate.cli.options import Config, Json, KeyFile, Url, client, config_path
 from sluicegate.cli.screen import CONFIGURATION, DONE, FAILED, emit, screen
 from sluicegate.client import Client
 from sluicegate.config import Settings, load_policy, load_settings
-from store import embedded_engine
+from store import examine_store
 
 _LEAST_FREE = 512 * 1024 * 1024
 _MOST_SKEW_S = 2.0
-
-
-class Finding(NamedTuple):
-    """One thing that was looked at."""
-
-    what: str
-    level: str
-    """``ok``, ``note`` or ``bad``."""
-
-    said: str
 
 
 def doctor(
@@ -38,7 +30,7 @@ def doctor(
     key_file: KeyFile = None,
     as_json: Json = False,
 ) -> None:
-    """Check configuration, policy, data directory, disk, SQLite, clock, service."""
+    """Check configuration, policy, data, disk, bus, store, clock and service."""
     findings = list(_look(config_path(config), url, key_file))
     if as_json:
         emit([finding._asdict() for finding in findings])
@@ -62,8 +54,9 @@ def _look(path: Path, url: str, key_file: Path | None) -> Iterator[Finding]:
     yield Finding("configuration", "ok", str(path.resolve()))
     told = f"{len(policy.rules)} rules, mode {policy.mode}, default {policy.default}"
     yield Finding("policy", "note" if policy.mode != "enforce" else "ok", told)
-    for look in (_data_dir, _disk, _sqlite):
-        yield look(settings)
+    yield from (_data_dir(settings), _disk(settings))
+    yield anyio.run(examine_bus, settings.bus.url)
+    yield anyio.run(examine_store, settings.store_url)
 
     yield from _service(client(url, key_file, settings.data_dir))
 
@@ -81,17 +74,7 @@ def _data_dir(settings: Settings) -> Finding:
 def _disk(settings: Settings) -> Finding:
     path = next(p for p in (settings.data_dir, Path.cwd()) if p.exists())
     free = shutil.disk_usage(path).free
-    level = "ok" if free > _LEAST_FREE else "bad"
-    return Finding("disk", level, f"{free // 2**20:,} MiB free")
-
-
-def _sqlite(_: Settings) -> Finding:
-    version, safe = embedded_engine()
-    if safe:
-        return Finding("sqlite", "ok", version)
-
-    said = f"{version}: fine here, where one connection writes; open it with no other"
-    return Finding("sqlite", "note", said)
+    return Finding("disk", _level(free > _LEAST_FREE), f"{free // 2**20:,} MiB free")
 
 
 def _service(service: Client) -> Iterator[Finding]:
@@ -119,7 +102,7 @@ def _workers(call: Callable[..., object]) -> Iterator[Finding]:
             yield Finding("clock", "bad", f"a worker's clock is {skew:.0f} s off")
 
 
-def _level(good: bool) -> str:
+def _level(good: bool) -> Literal["ok", "bad"]:
     return "ok" if good else "bad"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import anyio
 import typer
@@ -44,7 +45,9 @@ def migrate(config: Config = None) -> None:
     settings = load_settings(config_path(config))
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     anyio.run(_open_once, settings.store_url)
-    screen.print(f"{settings.store_url} has the newest schema", soft_wrap=True)
+    where = urlsplit(settings.store_url)
+    named = where.path if where.hostname is None else f"{where.hostname}{where.path}"
+    screen.print(f"{where.scheme}: {named} has the newest schema", soft_wrap=True)
 
 
 async def _open_once(url: str) -> None:
