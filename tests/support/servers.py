@@ -12,17 +12,15 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import anyio
-from anyio.abc import Process
 from pymongo import AsyncMongoClient
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from tests.support.child import Child
 from tests.support.polling import until
 from tests.support.ports import free_port
 
 _START_S = 20.0
-_STOP_S = 10.0
 
 
 class Server(ABC):
@@ -33,37 +31,25 @@ class Server(ABC):
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.port = free_port()
-        self._process: Process | None = None
+        self.child = Child(folder / "output")
 
     @property
     def pid(self) -> int:
         """The id of the process that runs."""
-        assert self._process is not None, "It does not run."
-        return self._process.pid
+        assert self.child.runs, "It does not run."
+        return self.child.pid
 
     async def start(self) -> None:
         """Start it and return when it answers. Raises TimeoutError."""
-        with (self.folder / "output").open("ab") as output:
-            self._process = await anyio.open_process(
-                self.command(), stdin=None, stdout=output, stderr=output
-            )
-
+        await self.child.start(self.command())
         if not await until(self.answers, within_s=_START_S):
             await self.kill()
-            said = (self.folder / "output").read_text(errors="replace")[-2_000:]
+            said = self.child.output()[-2_000:]
             raise TimeoutError(f"{type(self).__name__} does not start: {said}")
 
     async def kill(self) -> None:
         """Kill it as kill -9 does; its files stay. Again is harmless."""
-        process, self._process = self._process, None
-        if process is None:
-            return
-
-        if process.returncode is None:
-            process.kill()
-
-        with anyio.CancelScope(shield=True), anyio.move_on_after(_STOP_S):
-            await process.wait()
+        await self.child.kill()
 
     @abstractmethod
     def command(self) -> list[str]:

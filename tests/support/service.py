@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import aiohttp
-import anyio
-from anyio.abc import Process
 
 from bus.in_process import InProcessBus
 from bus.in_process.group import Slots
@@ -22,12 +20,12 @@ from sluicegate.config import Settings, load_settings
 from sluicegate.wiring import Service, open_service
 from tests.support.api import Api, open_api
 from tests.support.checkout import ROOT
+from tests.support.child import Child
 from tests.support.polling import until
 from tests.support.ports import free_port
 
 _HOUSEKEEPING = frozenset({"capabilities", "leases", "ledger_heads"})
 _START_S = 20.0
-_STOP_S = 5.0
 
 
 class AdjustableClock(SystemClock):
@@ -104,28 +102,14 @@ class ServiceProcess:
         self.key = fresh_key()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self.data_dir = folder / "data"
-        self._output = folder / "service.out"
-        own = {
-            "DATA_DIR": str(self.data_dir),
-            "KEYS__BOOTSTRAP_ADMIN": self.key,
-            **settings,
-        }
-        prefixed = {f"SLUICEGATE_{name}": value for name, value in own.items()}
-        self._environment = {**os.environ, **prefixed}
-        self._process: Process | None = None
+        self._child = Child(folder / "service.out")
+        self._environment = environment(
+            DATA_DIR=str(self.data_dir), KEYS__BOOTSTRAP_ADMIN=self.key, **settings
+        )
 
     async def start(self) -> None:
         """Start it; it does not answer yet."""
-        command = [sys.executable, "-m", "sluicegate", "serve", "--port"]
-        with self._output.open("ab") as output:
-            self._process = await anyio.open_process(
-                [*command, str(self.port)],
-                cwd=ROOT,
-                env=self._environment,
-                stdin=None,
-                stdout=output,
-                stderr=output,
-            )
+        await self._child.start(serving_on(self.port), self._environment)
 
     async def ready(self) -> None:
         """Return once it answers that it is ready. Raises TimeoutError."""
@@ -135,28 +119,37 @@ class ServiceProcess:
 
     async def kill(self) -> int:
         """Kill it as kill -9 does; the id of the process that is gone now."""
-        if self._process is None:
-            return 0
-
-        process, self._process = self._process, None
-        if process.returncode is None:
-            process.kill()
-
-        with anyio.CancelScope(shield=True), anyio.move_on_after(_STOP_S):
-            await process.wait()
-
-        return process.pid
+        return await self._child.kill()
 
     def output(self) -> str:
         """What it wrote to its terminal."""
-        return self._output.read_text(encoding="utf-8", errors="replace")
+        return self._child.output()
 
     async def _is_ready(self, session: aiohttp.ClientSession) -> bool:
-        if self._process is None or self._process.returncode is not None:
+        if not self._child.runs:
             raise RuntimeError(f"The service ended: {self.output()[-2_000:]}")
 
-        try:
-            async with session.get(f"{self.url}/readyz") as response:
-                return response.status == 200
-        except aiohttp.ClientError:
-            return False
+        return await says_ready(session, self.url)
+
+
+def serving_on(port: int, role: str | None = None) -> list[str]:
+    """The command of a process of a role; without one, of the whole service."""
+    command = [sys.executable, "-m", "sluicegate", "serve", "--port", str(port)]
+    return command if role is None else [*command, "--role", role]
+
+
+def environment(**settings: str) -> dict[str, str]:
+    """This process's variables, and these with their prefix."""
+    return {
+        **os.environ,
+        **{f"SLUICEGATE_{name}": value for name, value in settings.items()},
+    }
+
+
+async def says_ready(session: aiohttp.ClientSession, url: str) -> bool:
+    """Whether a gateway is there and says that it is ready."""
+    try:
+        async with session.get(f"{url}/readyz") as response:
+            return response.status == 200
+    except aiohttp.ClientError:
+        return False
