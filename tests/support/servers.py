@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import anyio
 from pymongo import AsyncMongoClient
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -21,6 +22,7 @@ from tests.support.polling import until
 from tests.support.ports import free_port
 
 _START_S = 20.0
+_ANSWER_S = 1.0
 
 
 class Server(ABC):
@@ -126,8 +128,12 @@ class MongoServer(Server):
 
     async def answers(self) -> bool:
         """See Server; the replica set is made when it is missing."""
+        # a client that is closed while it connects would leak its socket
+        if not await _listens(self.port):
+            return False
+
         # a client of before the set was made cannot be used after: one a question
-        async with _direct(self.address) as client:
+        async with direct_client(self.address, _ANSWER_S) as client:
             try:
                 said = await client.admin.command("hello")
                 if "setName" not in said:
@@ -141,10 +147,22 @@ class MongoServer(Server):
         return {"_id": "rs0", "members": [{"_id": 0, "host": self.address}]}
 
 
-def _direct(address: str) -> AsyncMongoClient[dict[str, Any]]:
+def direct_client(address: str, timeout_s: float) -> AsyncMongoClient[dict[str, Any]]:
+    """A client of this one member, whatever it is, that tries nothing twice."""
+    # a second monitoring connection would leak its socket if it is closed too soon
     return AsyncMongoClient(
-        f"mongodb://{address}/?directConnection=true", timeoutMS=1_000
+        f"mongodb://{address}/?directConnection=true&serverMonitoringMode=poll",
+        timeoutMS=int(timeout_s * 1_000),
+        retryWrites=False,
     )
+
+
+async def _listens(port: int) -> bool:
+    try:
+        async with await anyio.connect_tcp("127.0.0.1", port):
+            return True
+    except OSError:
+        return False
 
 
 @asynccontextmanager
