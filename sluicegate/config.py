@@ -70,6 +70,10 @@ class BusSection(Section):
     """Which bus carries the messages."""
 
     url: str = "memory://"
+    namespace: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")] = (
+        "sluicegate"
+    )
+    """What every name in a shared bus begins with; one for each installation."""
 
     @property
     def is_shared(self) -> bool:

@@ -65,9 +65,11 @@ async def open_parts(
     store = await life.enter_async_context(
         open_store(settings.store_url, synchronous=settings.store.synchronous)
     )
-    bus = await life.enter_async_context(
-        open_bus(settings.bus.url, clock, key=bus_key_of(settings))
+    namespace = settings.bus.namespace
+    opening = open_bus(
+        settings.bus.url, clock, key=bus_key_of(settings), namespace=namespace
     )
+    bus = await life.enter_async_context(opening)
     policies = PolicyBook(load, store, clock, tenant=TENANT)
     if "coordinator" in roles:
         await policies.enter()

@@ -1,25 +1,46 @@
-"""A whole service per test: its own loop, store and port, and nothing beyond it."""
+"""A whole service per test, embedded and with its roles apart: the same promises."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.support.service import Served, serving, settings_at
+from tests.support.serving import Given, Served, Stage, serving
+
+
+@pytest.fixture(scope="session", params=["embedded"])
+def stage(request: pytest.FixtureRequest) -> Stage:
+    """In memory and in a file, or with the roles apart on Valkey and MongoDB."""
+    if request.param == "embedded":
+        return Stage()
+
+    return Stage(
+        request.getfixturevalue("redis_server"),
+        request.getfixturevalue("mongo_server"),
+    )
 
 
 @pytest.fixture
-async def served(tmp_path: Path) -> AsyncIterator[Served]:
+def given(stage: Stage, tmp_path: Path) -> Given:
+    """The settings of this test's service, however often it is started."""
+    return partial(stage.settings, tmp_path)
+
+
+@pytest.fixture
+async def served(given: Given) -> AsyncIterator[Served]:
     """A fresh service with the shipped policy."""
-    async with serving(settings_at(tmp_path)) as running:
+    async with serving(given()) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Served]:
+async def shared(
+    stage: Stage, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Served]:
     """One service for all tests of a module that leave nothing behind."""
     folder = tmp_path_factory.mktemp("shared")
-    async with serving(settings_at(folder)) as running:
+    async with serving(stage.settings(folder)) as running:
         yield running

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import anyio
@@ -12,7 +11,7 @@ import pytest
 from contracts import JsonObject
 from tests.support.api import Answer, Api
 from tests.support.definitions import asking, greet
-from tests.support.service import Served, serving, settings_at
+from tests.support.serving import Given, Served, serving
 
 RUN = {
     "action": "workflow.run",
@@ -60,10 +59,10 @@ async def open_case(served: Served) -> Case:
 
 
 @pytest.fixture
-async def case(tmp_path: Path) -> AsyncIterator[Case]:
+async def case(given: Given) -> AsyncIterator[Case]:
     """One yes is needed."""
     rules = (ask_first(expires_s=60), ALLOW)
-    async with serving(settings_at(tmp_path, gate={"rules": rules})) as served:
+    async with serving(given(gate={"rules": rules})) as served:
         yield await open_case(served)
 
 
@@ -191,13 +190,13 @@ async def test_what_was_asked_anew_runs_as_it_was_seen_then(case: Case) -> None:
     assert run["workflow_version"] == 2
 
 
-async def test_a_vote_under_another_policy_is_void(tmp_path: Path) -> None:
-    first = settings_at(tmp_path, gate={"rules": (ask_first(), ALLOW)})
+async def test_a_vote_under_another_policy_is_void(given: Given) -> None:
+    first = given(gate={"rules": (ask_first(), ALLOW)})
     async with serving(first) as served:
         case = await open_case(served)
 
     note = {"id": "note", "when": "false", "then": "deny"}
-    second = settings_at(tmp_path, gate={"rules": (ask_first(), ALLOW, note)})
+    second = given(gate={"rules": (ask_first(), ALLOW, note)})
     async with serving(second) as served:
         after = case._replace(served=served)
         answer = await after.vote(await served.key("joan", "approver"))
@@ -207,9 +206,9 @@ async def test_a_vote_under_another_policy_is_void(tmp_path: Path) -> None:
         assert (await after.shown())["votes"] == []
 
 
-async def test_a_quorum_counts_subjects_and_not_keys(tmp_path: Path) -> None:
+async def test_a_quorum_counts_subjects_and_not_keys(given: Given) -> None:
     rules = (ask_first(quorum=2), ALLOW)
-    async with serving(settings_at(tmp_path, gate={"rules": rules})) as served:
+    async with serving(given(gate={"rules": rules})) as served:
         case = await open_case(served)
 
         first = await case.vote(case.approver)

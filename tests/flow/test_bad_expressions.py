@@ -9,7 +9,7 @@ import pytest
 
 from contracts import JsonObject
 from tests.support.definitions import end, start, transform, workflow
-from tests.support.service import Served
+from tests.support.serving import Served
 
 ANY = {"type": "object"}
 DEEP = "(" * 200 + "1" + ")" * 200

@@ -9,7 +9,7 @@ import pytest
 
 from contracts import JsonObject
 from tests.support.definitions import call, end, greet, start, transform, workflow
-from tests.support.service import Served
+from tests.support.serving import Served
 
 START = start({"type": "object"})
 END = end()

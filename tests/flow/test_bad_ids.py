@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.definitions import end, greet, start, workflow
-from tests.support.service import Served
+from tests.support.serving import Served
 
 RUN_ID = "run_" + "0" * 25 + "a"
 

@@ -10,7 +10,7 @@ import pytest
 from contracts import JsonObject, new_id
 from tests.support.api import Answer
 from tests.support.definitions import greet
-from tests.support.service import Served
+from tests.support.serving import Served
 
 BODIES: dict[str, tuple[bytes, int, str]] = {
     "J1 empty": (b"", 400, "json_invalid"),

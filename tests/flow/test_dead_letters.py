@@ -8,7 +8,7 @@ import pytest
 
 from contracts import Envelope, said
 from tests.support.polling import until
-from tests.support.service import Served
+from tests.support.serving import Served
 from tests.support.stored import AT, TENANT, approved, decision
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from contracts import derived_id
 from tests.support.definitions import greet
 from tests.support.polling import until
-from tests.support.service import Served, ear_of, serving, settings_at
+from tests.support.serving import Given, Served, serving
 
 RUN = {"workflow": "greet", "input": {"name": "Ada"}}
 PROPOSAL = {"action": "workflow.run", "args": RUN, "reason": "a test"}
@@ -54,9 +53,9 @@ async def test_a_run_that_completed_is_the_one_kind_of_success(served: Served) -
 
 
 async def test_a_refusal_names_its_rule_and_changes_nothing_else(
-    tmp_path: Path,
+    given: Given,
 ) -> None:
-    settings = settings_at(tmp_path, gate={"rules": (NO_ADA, ALLOW)})
+    settings = given(gate={"rules": (NO_ADA, ALLOW)})
     async with serving(settings) as served:
         await served.api.post("/workflows", greet())
         before = await served.counts()
@@ -74,11 +73,11 @@ async def test_a_refusal_names_its_rule_and_changes_nothing_else(
 
 
 async def test_a_rule_that_fails_refuses_like_a_rule_that_matches(
-    tmp_path: Path,
+    given: Given,
 ) -> None:
     when = "decision.action == 'workflow.run' && decision.args.input.age > 3"
     broken = {**NO_ADA, "when": when}
-    settings = settings_at(tmp_path, gate={"rules": (broken, ALLOW)})
+    settings = given(gate={"rules": (broken, ALLOW)})
     async with serving(settings) as served:
         await served.api.post("/workflows", greet())
 
@@ -115,14 +114,13 @@ async def test_who_waits_for_the_verdict_alone_gets_it_without_outcome(
 
 
 async def test_a_stopped_coordinator_is_a_refusal_in_time_and_for_good(
-    tmp_path: Path,
+    given: Given,
 ) -> None:
-    settings = settings_at(tmp_path, gate={"deadline_s": 0.3})
+    settings = given(gate={"deadline_s": 0.3})
     async with serving(settings) as served:
         await served.api.post("/workflows", greet())
         before = await served.counts()
-        ear = ear_of(served, "decision")
-        await ear.close()
+        deaf = await served.deafen("decision", "coordinator")
 
         began = time.monotonic()
         answer = await served.api.call("POST", "/decisions", PROPOSAL)
@@ -133,7 +131,7 @@ async def test_a_stopped_coordinator_is_a_refusal_in_time_and_for_good(
         assert seconds < 0.3 + 0.5
         assert await served.counts() == before
 
-        served.service.bus.subscribe("decision", "coordinator", ear._handler)
+        deaf.end()
         assert await until(lambda: _is_handled(served))
         changed = _changed(before, await served.counts())
         assert set(changed) <= RECORDED

@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from tests.support.definitions import end, start, transform, workflow
-from tests.support.service import Served
+from tests.support.serving import Served
 
 PATIENCE_S = 5.0
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,18 +10,18 @@ import pytest
 from tests.support.api import Answer, Api
 from tests.support.checkout import ROOT
 from tests.support.ports import free_port
-from tests.support.service import Served, serving, settings_at
+from tests.support.serving import Given, Served, serving
 
 EXAMPLES = ROOT / "examples"
 LAMPS = {"item": "lamp", "quantity": 2}
 
 
 @pytest.fixture
-async def shop(tmp_path: Path) -> AsyncIterator[Served]:
+async def shop(given: Given) -> AsyncIterator[Served]:
     """A service that knows the examples, and whose tools may call itself."""
     port = free_port()
     own = {"allow_private": ("127.0.0.1",), "ports": (port,)}
-    base = settings_at(tmp_path, server={"port": port})
+    base = given(server={"port": port})
     http = base.tools.http.model_copy(update=own)
     settings = base.model_copy(
         update={"tools": base.tools.model_copy(update={"http": http})}
@@ -108,16 +107,16 @@ async def test_a_refused_order_is_not_placed(shop: Served) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "code"),
+    ("wanted", "code"),
     [
         ({"item": "sofa", "quantity": 1}, "unknown_item"),
         ({"item": "desk", "quantity": 1}, "out_of_stock"),
     ],
 )
 async def test_an_order_that_cannot_be_met_asks_nobody(
-    shop: Served, given: dict[str, Any], code: str
+    shop: Served, wanted: dict[str, Any], code: str
 ) -> None:
-    run = await shop.api.run("order", given)
+    run = await shop.api.run("order", wanted)
 
     assert (run["status"], run["error"]["code"]) == ("failed", code)
     assert (await shop.api.get("/approvals"))["items"] == []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from pathlib import Path
 from typing import Any
 
 import anyio
@@ -13,7 +12,7 @@ import pytest
 from tests.support.api import Answer, Api
 from tests.support.definitions import greet
 from tests.support.polling import until
-from tests.support.service import Served, ear_of, serving, settings_at
+from tests.support.serving import Given, Served, serving
 
 BODY = {"workflow": "greet", "input": {"name": "Ada"}}
 
@@ -96,8 +95,8 @@ async def test_a_key_is_one_routes_own(api: Api) -> None:
     assert await _runs(api) == 2
 
 
-async def test_a_key_holds_across_a_restart(tmp_path: Path) -> None:
-    settings = settings_at(tmp_path)
+async def test_a_key_holds_across_a_restart(given: Given) -> None:
+    settings = given()
     async with serving(settings) as served:
         await served.api.post("/workflows", greet())
         first = await _start(served.api, "k1")
@@ -119,13 +118,12 @@ async def test_a_key_is_free_again_after_a_day(api: Api, served: Served) -> None
 async def test_a_key_whose_decision_was_cut_off_is_good_for_another(
     api: Api, served: Served
 ) -> None:
-    ear = ear_of(served, "verdict")
-    await ear.close()
+    deaf = await served.deafen("verdict", "workflow")
     cut_off = asyncio.create_task(_start(api, "k1"))
     assert await until(lambda: _is_approved(api))
     served.clock.put_forward(60)
     assert await until(lambda: _has_lapsed(api))
-    served.service.bus.subscribe("verdict", "workflow", ear._handler)
+    deaf.end()
 
     answer, again = await _start(api, "k1"), await _start(api, "k1")
 

@@ -9,7 +9,7 @@ import pytest
 from gateways.http import PUBLIC, ROUTES, Route
 from tests.support.api import Answer, Api
 from tests.support.definitions import asking, greet
-from tests.support.service import Served
+from tests.support.serving import Served
 
 PERSONS = ("nobody", "revoked", "bridge", "viewer", "operator")
 

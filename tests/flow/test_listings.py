@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.api import Api
 from tests.support.definitions import greet
-from tests.support.service import Served
+from tests.support.serving import Served
 
 RUNS = 7
 UNKNOWN = "0" * 26

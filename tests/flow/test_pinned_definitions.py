@@ -6,7 +6,7 @@ from typing import Any
 
 from contracts import JsonObject
 from tests.support.definitions import call, end, start, transform, workflow
-from tests.support.service import Served
+from tests.support.serving import Served
 
 SIGNAL: JsonObject = {"id": "hold", "type": "wait", "signal": "go"}
 

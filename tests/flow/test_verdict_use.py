@@ -17,17 +17,15 @@ from contracts import (
     Envelope,
     NoReply,
     Outcome,
-    Seals,
     digest,
     later,
     new_id,
     said,
     stamp,
 )
-from sluicegate.material import open_seals
 from tests.support.definitions import greet
 from tests.support.polling import until
-from tests.support.service import Served
+from tests.support.serving import Served
 
 USES = 1_000
 RUN = {
@@ -158,7 +156,7 @@ async def _unused(
         "issued_at": at,
         "expires_at": later(at, lasts_s),
     }
-    verdict = _seals(served).sealed({**given, **changed})
+    verdict = served.seals.sealed({**given, **changed})
     fresh = {
         "decision": decision,
         "decision_digest": verdict.decision_digest,
@@ -186,10 +184,6 @@ async def _example(served: Served) -> DecisionRecord:
     record = await store.decisions.get("default", answer["decision_id"])
     assert record is not None
     return record
-
-
-def _seals(served: Served) -> Seals:
-    return open_seals(served.service.data_dir)
 
 
 def _envelope(served: Served, verdict: Approved) -> Envelope:

@@ -8,7 +8,7 @@ import pytest
 
 from contracts import ConfigurationError
 from sluicegate.roles import ALL, NAMES, refuse_impossible, roles_of
-from tests.support.service import settings_at
+from tests.support.serving import settings_at
 
 MEMORY, REDIS = "memory://", "redis://127.0.0.1:1/0"
 SQLITE, MONGO = "sqlite:///x.db", "mongodb://127.0.0.1:1/x?replicaSet=rs0"

@@ -39,7 +39,7 @@ from gateways.http import Cursors, Door, serve_http
 from store import Store, open_store
 from tests.support.api import Api, open_api
 from tests.support.entrance import seal
-from tests.support.service import AdjustableClock
+from tests.support.serving import AdjustableClock
 
 TENANT = "default"
 Ruling = Callable[["Gatekeeper", Envelope], Awaitable[None]]

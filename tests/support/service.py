@@ -1,93 +1,19 @@
-"""The service under test: inside the test's own loop, or as a child process."""
+"""The service under test as a child process."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import aiohttp
 
-from bus.in_process import InProcessBus
-from bus.in_process.group import Slots
 from contracts import fresh_key
-from sluicegate.clock import SystemClock
-from sluicegate.config import Settings, load_settings
-from sluicegate.wiring import Service, open_service
-from tests.support.api import Api, open_api
-from tests.support.checkout import ROOT
 from tests.support.child import Child
 from tests.support.polling import until
 from tests.support.ports import free_port
 
-_HOUSEKEEPING = frozenset({"capabilities", "leases", "ledger_heads"})
 _START_S = 20.0
-
-
-class AdjustableClock(SystemClock):
-    """The machine's time, which a test may put forward."""
-
-    def __init__(self) -> None:
-        self._ahead = timedelta()
-
-    def now(self) -> datetime:
-        """See Clock."""
-        return datetime.now(UTC) + self._ahead
-
-    def put_forward(self, seconds: float) -> None:
-        """Let the wall clock jump; sleepers sleep on."""
-        self._ahead += timedelta(seconds=seconds)
-
-
-class Served(NamedTuple):
-    """A service in this process, and its API for the first admin."""
-
-    service: Service
-    api: Api
-    clock: AdjustableClock
-
-    async def counts(self) -> dict[str, int]:
-        """How much is stored of what somebody asked for; what keeps house is not."""
-        counts = await self.service.store.counts()
-        return {name: n for name, n in counts.items() if name not in _HOUSEKEEPING}
-
-    async def key(self, subject: str, *roles: str) -> Api:
-        """The API for the holder of a new key of this subject."""
-        body = {"subject": subject, "roles": roles}
-        made = await self.api.post("/keys", body)
-        return self.api.as_holder_of(made["key"])
-
-
-def settings_at(data_dir: Path, **sections: dict[str, Any]) -> Settings:
-    """The shipped configuration on a free port, some keys of its sections changed."""
-    given = load_settings(ROOT / "config.toml")
-    changed = {"server": {"port": 0}, "runs": {"sweep_s": 0.1}, **sections}
-    update = {
-        name: getattr(given, name).model_copy(update=keys)
-        for name, keys in changed.items()
-    }
-    return given.model_copy(update={"data_dir": data_dir, **update})
-
-
-@asynccontextmanager
-async def serving(settings: Settings) -> AsyncIterator[Served]:
-    """The whole service in this loop; stopped with the context."""
-    clock = AdjustableClock()
-    async with open_service(settings, clock) as service:
-        key = (settings.data_dir / "admin.key").read_text(encoding="utf-8").strip()
-        async with open_api(service.url, key) as api:
-            yield Served(service, api, clock)
-
-
-def ear_of(served: Served, kind: str) -> Slots:
-    """What feeds an agent messages of a kind; to be closed, so that it hears none."""
-    bus = served.service.bus
-    assert isinstance(bus, InProcessBus)
-    return next(ear for ear in bus._subscriptions if ear._group.kind == kind)
 
 
 class ServiceProcess:
