@@ -15,12 +15,14 @@ from bench import (
     judging,
     messaging,
     process,
+    redis_streams,
     sqlite_writer,
     store,
 )
 
 _MEASURES: dict[str, Callable[[], Awaitable[None]]] = {
     "messaging": messaging.measure,
+    "redis_streams": redis_streams.measure,
     "judging": judging.measure,
     "sqlite_writer": sqlite_writer.measure,
     "store": store.measure,
