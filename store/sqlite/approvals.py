@@ -4,24 +4,17 @@ from __future__ import annotations
 
 from sqlite3 import Connection
 
-from contracts import Approval, DecisionState, JsonObject, LedgerKind, Timestamp
+from contracts import Approval, Timestamp
+from store.cursors import Span
 from store.protocol import Cursor, Page
-from store.sqlite.ledger import Said, chain, said_here
-from store.sqlite.listing import Source, Span, part_of
+from store.said import AFTER_ASKING, said_of_change
+from store.sqlite.ledger import chain
+from store.sqlite.listing import Source, part_of
 from store.sqlite.rows import Row, many, one
 from store.sqlite.settlements import RecentDecisions
-from store.sqlite.texts import json_of
 from store.sqlite.writer import Database
 
 _ALL = Source("asked_at", "id", "body", "approvals")
-
-_DECISION_STATES: dict[str, DecisionState] = {
-    "waiting": "awaiting",
-    "approved": "approved",
-    "refused": "refused",
-    "expired": "expired",
-    "void": "expired",
-}
 
 
 def row_of(approval: Approval) -> Row:
@@ -67,30 +60,10 @@ def _change(connection: Connection, approval: Approval, from_revision: int) -> b
     connection.execute(
         "UPDATE decisions SET state = ? "
         "WHERE tenant = ? AND id = ? AND settled_at IS NULL",
-        (_DECISION_STATES[approval.state], approval.tenant, approval.decision_id),
+        (AFTER_ASKING[approval.state], approval.tenant, approval.decision_id),
     )
-    chain(connection, approval.tenant, _news(before, approval))
+    chain(connection, approval.tenant, said_of_change(before, approval))
     return True
-
-
-def _news(before: Approval, after: Approval) -> list[Said]:
-    """What the ledger hears of a change: each new vote, and the end."""
-    votes = [vote for vote in after.votes if vote not in before.votes]
-    news = [_said(after, "vote", vote.at, {"vote": vote.plain()}) for vote in votes]
-    if after.state != "waiting":
-        at = after.decided_at or (votes[-1].at if votes else after.expires_at)
-        verdict = after.verdict and after.verdict.plain()
-        end = {"state": after.state, "verdict": verdict}
-        news.append(_said(after, "approval", at, end))
-
-    return news
-
-
-def _said(
-    approval: Approval, kind: LedgerKind, at: Timestamp, news: JsonObject
-) -> Said:
-    body = {"approval_id": approval.id, "decision_id": approval.decision_id, **news}
-    return said_here(approval.tenant, kind, approval.decision_id, at, json_of(body))
 
 
 def _one(

@@ -6,15 +6,17 @@ from sqlite3 import Connection
 from typing import NamedTuple
 
 from contracts import Approval, DecisionRecord, Outcome, Timestamp
+from store.caches import SMALL_CHARS
+from store.cursors import Span
 from store.protocol import Cursor, DecisionFilter, Page
+from store.said import Said, said_elsewhere, settlement
 from store.sqlite import approvals
-from store.sqlite.caches import SMALL_CHARS
-from store.sqlite.ledger import Said, chain, said_elsewhere
-from store.sqlite.listing import Source, Span, part_of
+from store.sqlite.ledger import chain
+from store.sqlite.listing import Source, part_of
 from store.sqlite.rows import Row, many, one
-from store.sqlite.settlements import RecentDecisions, settle, settlement
-from store.sqlite.texts import json_of, with_fields
+from store.sqlite.settlements import RecentDecisions, settle
 from store.sqlite.writer import Database
+from store.texts import json_of, with_fields
 
 _CHANGING = {"state", "outcome", "settled_at"}
 _COLUMNS = "body, state, outcome, settled_at"

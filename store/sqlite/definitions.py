@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from sqlite3 import Connection
 
-from contracts import Conflict, InvalidInput, JsonObject, Timestamp
+from contracts import Conflict, JsonObject, Timestamp
 from contracts.definitions import DefinitionKind, Head
+from store.caches import SMALL_CHARS, Recent
+from store.cursors import version_before
 from store.protocol import Cursor, Page
-from store.sqlite.caches import SMALL_CHARS, Coherent, Recent
+from store.sqlite.caches import Coherent
 from store.sqlite.rows import Row, many, one, unless_refused
-from store.sqlite.texts import json_of, object_of, with_fields
 from store.sqlite.writer import Database
+from store.texts import json_of, object_of, with_fields
 
 Name = tuple[str, DefinitionKind, str]
 """Tenant, kind and name of a definition."""
@@ -220,7 +222,7 @@ class SqliteDefinitions:
             f"{_VERSIONS} WHERE {_VERSION} AND v.version < ? AND {_HAS_HEAD} "
             "ORDER BY v.version DESC LIMIT ?"
         )
-        values = (tenant, kind, name, _before(after), limit + 1)
+        values = (tenant, kind, name, version_before(after), limit + 1)
         rows = await self._database.read(lambda c: many(c, sql, values))
         return _page(rows, limit)
 
@@ -248,13 +250,3 @@ def _page(rows: list[Row], limit: int) -> Page[Head]:
     kept = rows[:limit]
     after = str(kept[-1][0]) if len(rows) > limit else None
     return Page(tuple(_head(row[1:]) for row in kept), after)
-
-
-def _before(after: Cursor | None) -> int:
-    if after is None:
-        return 2**62
-
-    if not after.isdecimal() or len(after) > 18:
-        raise InvalidInput(code="invalid_cursor")
-
-    return int(after)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from sqlite3 import Connection
 
 from contracts import EffectRow, Timestamp
+from store.said import Settlement, settlement
 from store.sqlite.rows import Row, many, one
-from store.sqlite.settlements import RecentDecisions, Settlement, settle, settlement
+from store.sqlite.settlements import RecentDecisions, settle
 from store.sqlite.writer import Database
 
 _USE = "tenant = ? AND decision_id = ? AND idx = ?"

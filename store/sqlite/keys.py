@@ -5,12 +5,13 @@ from __future__ import annotations
 from sqlite3 import Connection
 
 from contracts import KeyRow, Timestamp
+from store.cursors import Span
 from store.protocol import Cursor, Page
 from store.sqlite.caches import Coherent
-from store.sqlite.listing import Source, Span, part_of
+from store.sqlite.listing import Source, part_of
 from store.sqlite.rows import Row, one
-from store.sqlite.texts import json_of, with_fields
 from store.sqlite.writer import Database
+from store.texts import json_of, with_fields
 
 _KEYS = 2_048
 

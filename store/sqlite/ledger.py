@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from sqlite3 import Connection
-from typing import Literal, NamedTuple
+from typing import Literal
 
-from contracts import JsonObject, LedgerEntry, LedgerKind, SignedHead, Timestamp
-from contracts.chains import FIRST_PREV, link
-from store.sqlite.rows import Row, many, one
-from store.sqlite.texts import json_of, object_of
+from contracts import JsonObject, LedgerEntry, SignedHead, Timestamp
+from store.said import FIRST, Linked, Said, entry_of, next_link, said_here
+from store.sqlite.rows import many, one
 from store.sqlite.writer import Database
-
-_FIRST = bytes.fromhex(FIRST_PREV)
+from store.texts import json_of
 
 _ENTRIES = """
 SELECT l.tenant, l.n, l.kind, l.ref, l.at, l.body_digest, l.prev, l.hash,
@@ -24,39 +21,13 @@ LEFT JOIN decisions d
 """
 
 
-class Said(NamedTuple):
-    """Something to be chained; ``body`` is None if it is kept in a row of its own."""
-
-    kind: LedgerKind
-    ref: str
-    at: Timestamp
-    digest: bytes
-    body: str | None
-
-
-def said_elsewhere(kind: LedgerKind, ref: str, at: Timestamp, body: str) -> Said:
-    """An entry whose body is kept, to the byte, where ``ref`` points."""
-    return Said(kind, ref, at, _sha256(body), None)
-
-
-def said_here(
-    tenant: str, kind: LedgerKind, ref: str, at: Timestamp, body: str
-) -> Said:
-    """An entry that holds its body; what it says of itself is part of the text."""
-    text = (
-        f'{{"tenant":{json_of(tenant)},"kind":"{kind}","ref":{json_of(ref)},'
-        f'"at":"{at}","body":{body}}}'
-    )
-    return Said(kind, ref, at, _sha256(text), text)
-
-
 def chain(connection: Connection, tenant: str, entries: Iterable[Said]) -> None:
     """Append entries to the tenant's chain."""
     n, prev = _head(connection, tenant)
     rows = []
     for entry in entries:
         n, before = n + 1, prev
-        prev = bytes.fromhex(link(before.hex(), n, entry.digest.hex()))
+        prev = next_link(n, before, entry.digest)
         rows.append((tenant, n, *entry[:4], before, prev, entry.body))
 
     connection.executemany("INSERT INTO ledger VALUES (?,?,?,?,?,?,?,?,?)", rows)
@@ -66,7 +37,7 @@ def _head(connection: Connection, tenant: str) -> tuple[int, bytes]:
     # One probe of the tree's right edge; a number kept in memory would have to be
     # taken back whenever a transaction is.
     sql = "SELECT n, hash FROM ledger WHERE tenant = ? ORDER BY n DESC LIMIT 1"
-    n, prev = one(connection, sql, (tenant,)) or (0, _FIRST)
+    n, prev = one(connection, sql, (tenant,)) or (0, FIRST)
     return n, prev
 
 
@@ -74,36 +45,6 @@ def _chain_once(connection: Connection, tenant: str, entry: Said) -> None:
     sql = "SELECT 1 FROM ledger WHERE tenant = ? AND ref = ? AND body_digest = ?"
     if one(connection, sql, (tenant, entry.ref, entry.digest)) is None:
         chain(connection, tenant, [entry])
-
-
-def _sha256(text: str) -> bytes:
-    return hashlib.sha256(text.encode()).digest()
-
-
-def _entry(row: Row) -> LedgerEntry:
-    tenant, n, kind, ref, at, body_digest, prev, hash_, text = row
-    # Not validated: an entry somebody altered is to be shown, and named.
-    return LedgerEntry.model_construct(
-        tenant=tenant,
-        n=n,
-        kind=kind,
-        ref=ref,
-        at=at,
-        body_digest=body_digest.hex(),
-        prev=prev.hex(),
-        hash=hash_.hex(),
-        body=None if text is None else _body(kind, text),
-        text=text,
-    )
-
-
-def _body(kind: str, text: str) -> JsonObject | None:
-    try:
-        body = object_of(text)
-    except ValueError:
-        return None
-
-    return body if kind == "decision" else body.get("body")
 
 
 class SqliteLedger:
@@ -170,4 +111,4 @@ class SqliteLedger:
 
     async def _entries(self, sql: str, *values: object) -> tuple[LedgerEntry, ...]:
         rows = await self._database.read(lambda c: many(c, sql, values))
-        return tuple(map(_entry, rows))
+        return tuple(entry_of(Linked(*row)) for row in rows)

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from sqlite3 import Connection
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
-from contracts import InvalidInput
+from store.cursors import Span, sort_key
 from store.protocol import Cursor
 from store.sqlite.rows import Row, many
-
-_TIME_AND_ID = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z.+", re.ASCII)
-_TIME_CHARS = 24
 
 
 class Source(NamedTuple):
@@ -22,14 +18,6 @@ class Source(NamedTuple):
     id: str
     columns: str
     tables: str
-
-
-class Span(NamedTuple):
-    """Which part of a list is wanted."""
-
-    limit: int
-    after: Cursor | None = None
-    order: Literal["asc", "desc"] = "desc"
 
 
 class Part(NamedTuple):
@@ -69,11 +57,3 @@ def statement(
         f"ORDER BY {source.at} {span.order}, {source.id} {span.order} LIMIT ?"
     )
     return sql, [*values, span.limit + 1]
-
-
-def sort_key(cursor: Cursor) -> tuple[str, str]:
-    """The time and id a cursor stands for. Raises InvalidInput ``invalid_cursor``."""
-    if not _TIME_AND_ID.fullmatch(cursor):
-        raise InvalidInput(code="invalid_cursor")
-
-    return cursor[:_TIME_CHARS], cursor[_TIME_CHARS:]

@@ -9,24 +9,14 @@ from typing import Literal, NamedTuple
 
 from contracts import (
     ENDED,
-    EVENTS,
     NotFound,
     PermanentError,
     RunEvent,
     SequenceConflict,
 )
+from store.appends import status_after, types_of, unless_gaps
 from store.protocol import Append, EventFilter
 from store.sqlite.rows import Row, many, one
-
-_STATUS_AFTER: dict[str, str] = {
-    "run_started": "running",
-    "run_resumed": "running",
-    "run_paused": "paused",
-    "workflow_complete": "completed",
-    "workflow_error": "failed",
-    "run_canceled": "canceled",
-}
-"""The status of a run by the last of these events in its log."""
 
 _LOG = "tenant = ? AND run_id = ?"
 _END = (
@@ -70,12 +60,10 @@ class Entries(NamedTuple):
 
 def prepared(tenant: str, run_id: str, append: Append) -> Entries:
     """An append made ready. Raises SequenceConflict if its positions have gaps."""
+    unless_gaps(append)
     rows = [_row(tenant, run_id, append.writer, event) for event in append.events]
-    if any(row[2] != rows[0][2] + place for place, row in enumerate(rows)):
-        raise SequenceConflict("The events of an append follow each other.")
-
     state = None if append.state is None else append.state.model_dump_json()
-    status = _status_after(append)
+    status = status_after(append)
     return Entries(tenant, run_id, append.writer, rows, status, state, append)
 
 
@@ -90,14 +78,6 @@ def _row(tenant: str, run_id: str, writer: str, event: RunEvent) -> Row:
         writer,
         event.model_dump_json(),
     )
-
-
-def _status_after(append: Append) -> str | None:
-    if append.state is not None:
-        return append.state.status
-
-    said = (_STATUS_AFTER.get(event.type) for event in reversed(append.events))
-    return next(filter(None, said), None)
 
 
 def write(connection: Connection, entries: Entries) -> PermanentError | None:
@@ -208,7 +188,7 @@ def _selection(span: EventSpan) -> tuple[str, Sequence[object]]:
         sql += " AND seq < ?" if span.order == "desc" else " AND seq > ?"
         values.append(span.after)
 
-    types = _types(span.where)
+    types = types_of(span.where)
     if types is not None:
         sql += f" AND type IN ({', '.join('?' * len(types))})"
         values += types
@@ -218,16 +198,3 @@ def _selection(span: EventSpan) -> tuple[str, Sequence[object]]:
         values.append(span.where.node_id)
 
     return f"{sql} ORDER BY seq {span.order} LIMIT ?", [*values, span.limit]
-
-
-def _types(where: EventFilter) -> list[str] | None:
-    """The types a filter lets pass; None if it lets pass all."""
-    if not where.types and where.channel is None:
-        return None
-
-    return [
-        type_
-        for type_, row in EVENTS.items()
-        if (not where.types or type_ in where.types)
-        and where.channel in (None, row.channel)
-    ]

@@ -15,11 +15,12 @@ from contracts import (
     RunRow,
     Timestamp,
 )
+from store.said import Settlement, settlement
 from store.sqlite.budgets import refusal, reserve
 from store.sqlite.listing import Source
 from store.sqlite.rows import Row, one
-from store.sqlite.settlements import Settlement, settle, settlement
-from store.sqlite.texts import json_of, with_fields
+from store.sqlite.settlements import settle
+from store.texts import json_of, with_fields
 
 COLUMNS = "body, state, lease_owner, lease_until, wake_at"
 """What ``run_of`` reads."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Literal
 
 from contracts import InboxItem, Lease, Reservation, RunEvent, RunRow, Timestamp
+from store.cursors import Span
 from store.protocol import ALL_EVENTS, Append, Cursor, EventFilter, Page, RunFilter
 from store.sqlite import run_inbox, run_log, run_rows
-from store.sqlite.listing import Span, part_of
+from store.sqlite.listing import part_of
 from store.sqlite.rows import many, one, unless_refused
 from store.sqlite.run_rows import run_of
 from store.sqlite.settlements import RecentDecisions

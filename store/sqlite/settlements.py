@@ -3,40 +3,14 @@
 from __future__ import annotations
 
 from sqlite3 import Connection
-from typing import NamedTuple
 
-from contracts import DecisionRecord, DecisionState, Outcome, Timestamp
-from store.sqlite.caches import Recent
-from store.sqlite.ledger import Said, chain, said_here
+from contracts import DecisionRecord
+from store.caches import Recent
+from store.said import Settlement
+from store.sqlite.ledger import chain
 
 RecentDecisions = Recent[tuple[str, str], DecisionRecord]
 """Records just written, by tenant and id; dropped by whatever changes their state."""
-
-_STATES: dict[str, DecisionState] = {
-    "succeeded": "done",
-    "failed": "failed",
-    "unknown": "unknown",
-    "expired": "expired",
-}
-
-
-class Settlement(NamedTuple):
-    """The end of a decision as it is written."""
-
-    decision_id: str
-    state: DecisionState
-    outcome: str
-    at: Timestamp
-    said: Said
-
-
-def settlement(
-    tenant: str, decision_id: str, outcome: Outcome, at: Timestamp
-) -> Settlement:
-    """What is written when a decision ends so."""
-    text = outcome.model_dump_json()
-    said = said_here(tenant, "outcome", decision_id, at, text)
-    return Settlement(decision_id, _STATES[outcome.state], text, at, said)
 
 
 def settle(connection: Connection, tenant: str, end: Settlement) -> None:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from sqlite3 import Connection
 
+from store.caches import Recent
 from store.protocol import (
     Approvals,
     Budgets,
@@ -23,7 +24,6 @@ from store.protocol import (
 )
 from store.sqlite.approvals import SqliteApprovals
 from store.sqlite.budgets import SqliteBudgets
-from store.sqlite.caches import Recent
 from store.sqlite.connection import Synchronous
 from store.sqlite.decisions import SqliteDecisions
 from store.sqlite.definitions import SqliteDefinitions

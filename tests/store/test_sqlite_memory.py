@@ -10,8 +10,9 @@ import pytest
 
 from contracts import Conflict, FreezeRow, KeyRow, StoreUnavailable, digest, new_id
 from contracts.definitions import Head
+from store.caches import Recent
 from store.sqlite import MEMORY, SqliteStore
-from store.sqlite.caches import Coherent, Recent
+from store.sqlite.caches import Coherent
 from tests.support.stored import AT, TENANT, at, outcome, record, run
 
 
