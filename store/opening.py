@@ -11,6 +11,7 @@ from store.sqlite import MEMORY, SqliteStore, Synchronous, engine_version
 
 _FILE = "sqlite:///"
 _IN_MEMORY = "sqlite://:memory:"
+_MONGO = ("mongodb://", "mongodb+srv://")
 
 
 @asynccontextmanager
@@ -22,11 +23,20 @@ async def open_store(
     ``sqlite:///data/store.db`` is a relative path, ``sqlite:////srv/store.db`` an
     absolute one, ``sqlite://:memory:`` lasts as long as the context. With
     ``synchronous`` NORMAL a loss of power may take the last commits.
-    Raises ConfigurationError for a URL that names no store, a file in use or of a
-    newer schema.
+    ``mongodb://host/name?replicaSet=rs0`` is a database of a replica set.
+    Raises ConfigurationError for a URL that names no store, a file in use, a server
+    that is no replica set or a newer schema; StoreUnavailable if no server answers.
     """
-    async with SqliteStore.open(_path(url), synchronous=synchronous) as store:
-        yield store
+    if url.startswith(_MONGO):
+        from store.mongo import MongoStore  # noqa: PLC0415  the driver, only if asked
+
+        async with MongoStore.open(url) as store:
+            yield store
+
+        return
+
+    async with SqliteStore.open(_path(url), synchronous=synchronous) as embedded:
+        yield embedded
 
 
 async def examine_store(url: str) -> Finding:
@@ -50,5 +60,6 @@ def _path(url: str) -> str:
     if url.startswith(_FILE) and len(url) > len(_FILE):
         return url.removeprefix(_FILE)
 
-    message = f"store.url: {url!r} names no store; use sqlite:///path or {_IN_MEMORY}"
+    known = f"sqlite:///path, {_IN_MEMORY} or mongodb://host/name"
+    message = f"store.url: {url!r} names no store; use {known}"
     raise ConfigurationError(message, code="store_unusable")

@@ -9,7 +9,7 @@ import pytest
 
 from contracts import Approval, CastVote, DecisionRecord
 from store import Store
-from tests.support.stored import TENANT, approval, approved, at, record
+from tests.support.stored import TENANT, approval, approved, at, record, told
 
 
 async def asked(store: Store, **more: Any) -> tuple[DecisionRecord, Approval]:
@@ -94,7 +94,7 @@ async def test_an_own_change_come_back_has_happened(store: Store) -> None:
 
     assert await store.approvals.change(after, from_revision=1)
     assert await store.approvals.change(after, from_revision=1)
-    assert len(await store.ledger.of(TENANT, said.id)) == 2
+    assert len(await told(store, said.id)) == 2
 
 
 async def test_an_approval_that_has_ended_changes_no_more(store: Store) -> None:

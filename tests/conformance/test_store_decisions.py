@@ -7,7 +7,7 @@ import pytest
 
 from contracts import DecisionRecord, InvalidInput
 from store import DecisionFilter, Store
-from tests.support.stored import TENANT, approval, at, outcome, record
+from tests.support.stored import TENANT, approval, at, outcome, record, told
 
 ALL = DecisionFilter()
 
@@ -105,7 +105,7 @@ async def test_the_first_outcome_of_a_decision_stays(store: Store) -> None:
     stored = await store.decisions.get(TENANT, said.id)
     assert stored is not None
     assert (stored.state, stored.outcome, stored.settled_at) == ("done", first, at(1))
-    assert len(await store.ledger.of(TENANT, said.id)) == 2
+    assert len(await told(store, said.id)) == 2
 
 
 async def test_a_refused_decision_is_never_settled(store: Store) -> None:

@@ -6,7 +6,7 @@ import anyio
 
 from contracts import EffectRow
 from store import Store
-from tests.support.stored import TENANT, at, effect, outcome, record
+from tests.support.stored import TENANT, at, effect, outcome, record, told
 
 
 async def test_the_first_consumer_claims_and_the_second_gets_the_first_row(
@@ -70,7 +70,7 @@ async def test_a_finished_effect_settles_its_decision(store: Store) -> None:
     assert stored is not None
     assert (stored.state, stored.outcome, stored.settled_at) == ("done", end, at(1))
     assert await store.effects.get(TENANT, said.id, "0") == done
-    kinds = [entry.kind for entry in await store.ledger.of(TENANT, said.id)]
+    kinds = [entry.kind for entry in await told(store, said.id)]
     assert kinds == ["decision", "outcome"]
 
 

@@ -6,21 +6,27 @@ import hashlib
 
 import anyio
 
-from contracts import CastVote, LedgerEntry, SignedHead
+from contracts import CastVote, SignedHead
 from contracts.chains import FIRST_PREV, link, verify
 from store import Store
-from tests.support.stored import TENANT, approval, at, effect, outcome, record, run
-
-
-async def whole(store: Store, tenant: str = TENANT) -> tuple[LedgerEntry, ...]:
-    return await store.ledger.page(tenant, limit=10_000)
+from tests.support.stored import (
+    TENANT,
+    approval,
+    at,
+    chain_of,
+    effect,
+    outcome,
+    record,
+    run,
+    told,
+)
 
 
 async def test_recording_and_settling_are_chained_in_their_order(store: Store) -> None:
     said = await store.decisions.record(record())
     await store.decisions.settle(TENANT, said.id, outcome(said, result=1), at(1))
 
-    first, second = await whole(store)
+    first, second = await chain_of(store)
 
     assert (first.n, first.kind, first.ref, first.at) == (
         1,
@@ -41,7 +47,7 @@ async def test_recording_and_settling_are_chained_in_their_order(store: Store) -
 async def test_the_hash_is_the_one_the_documentation_promises(store: Store) -> None:
     await store.decisions.record(record())
 
-    (entry,) = await whole(store)
+    (entry,) = await chain_of(store)
 
     assert entry.text is not None
     assert entry.body_digest == hashlib.sha256(entry.text.encode()).hexdigest()
@@ -52,10 +58,10 @@ async def test_the_body_of_a_decision_is_what_never_changes_of_its_record(
     store: Store,
 ) -> None:
     said = await store.decisions.record(record())
-    (before,) = await whole(store)
+    (before,) = await chain_of(store)
     await store.decisions.settle(TENANT, said.id, outcome(said), at(1))
 
-    (after, _) = await whole(store)
+    (after, _) = await chain_of(store)
 
     assert after == before
     unchanging = {"state", "outcome", "settled_at"}
@@ -81,7 +87,7 @@ async def test_votes_and_the_end_of_asking_are_chained(store: Store) -> None:
     await store.approvals.change(one, from_revision=1)
     await store.approvals.change(two, from_revision=2)
 
-    entries = await store.ledger.of(TENANT, said.id)
+    entries = await told(store, said.id)
 
     assert [entry.kind for entry in entries] == ["decision", "vote", "vote", "approval"]
     assert entries[1].body is not None
@@ -102,7 +108,7 @@ async def test_the_outcome_of_a_run_and_of_an_effect_are_chained(store: Store) -
     )
 
     for said in (started, saved):
-        kinds = [entry.kind for entry in await store.ledger.of(TENANT, said.id)]
+        kinds = [entry.kind for entry in await told(store, said.id)]
         assert kinds == ["decision", "outcome"]
 
 
@@ -112,7 +118,7 @@ async def test_an_entry_of_no_decision_is_added_once(store: Store) -> None:
 
     await store.ledger.add(TENANT, "policy", "sha256:9", {"rate": 0.1}, at(2))
 
-    entries = await whole(store)
+    entries = await chain_of(store)
     assert [(entry.at, entry.body) for entry in entries] == [
         (at(1), {"rate": 0.1}),
         (at(2), {"rate": 0.1}),
@@ -123,15 +129,16 @@ async def test_each_tenant_has_a_chain_of_its_own(store: Store) -> None:
     for tenant in (TENANT, "other", TENANT):
         await store.decisions.record(record(tenant=tenant))
 
-    assert [entry.n for entry in await whole(store)] == [1, 2]
-    assert [entry.n for entry in await whole(store, "other")] == [1]
-    assert verify(await whole(store)) == verify(await whole(store, "other")) == []
+    assert [entry.n for entry in await chain_of(store)] == [1, 2]
+    assert [entry.n for entry in await chain_of(store, "other")] == [1]
+    assert verify(await chain_of(store)) == verify(await chain_of(store, "other")) == []
 
 
 async def test_pages_of_the_ledger_follow_each_other(store: Store) -> None:
     for n in range(5):
         await store.ledger.add(TENANT, "key", f"key {n}", {}, at(n))
 
+    await store.ledger.chain(TENANT)
     first = await store.ledger.page(TENANT, limit=3)
     rest = await store.ledger.page(TENANT, limit=3, after=first[-1].n)
 
@@ -143,7 +150,7 @@ async def test_the_head_is_the_last_entry_without_its_body(store: Store) -> None
     for n in range(3):
         await store.ledger.add(TENANT, "freeze", str(n), {}, at(n))
 
-    last = (await whole(store))[-1]
+    last = (await chain_of(store))[-1]
 
     assert await store.ledger.head(TENANT) == last.model_copy(
         update={"body": None, "text": None}
@@ -178,6 +185,6 @@ async def test_the_chain_verifies_after_many_writers_at_once(store: Store) -> No
         for n in range(60):
             tasks.start_soon(one, n)
 
-    entries = await whole(store)
+    entries = await chain_of(store)
     assert [entry.n for entry in entries] == list(range(1, 121))
     assert verify(entries) == []

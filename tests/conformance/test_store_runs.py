@@ -19,6 +19,7 @@ from tests.support.stored import (
     record,
     reservation,
     run,
+    told,
 )
 
 ALL = RunFilter()
@@ -80,7 +81,7 @@ async def test_a_run_made_twice_is_made_once(store: Store) -> None:
     assert await store.runs.create(first) == (first, True)
     assert await store.runs.create(second) == (first, False)
     assert (await store.counts())["runs"] == 1
-    assert len(await store.ledger.of(TENANT, said.id)) == 2
+    assert len(await told(store, said.id)) == 2
 
 
 async def test_of_sixteen_racing_makers_of_one_run_one_makes_it(store: Store) -> None:

@@ -15,6 +15,7 @@ from contracts import (
     DecisionRecord,
     EffectRow,
     InboxItem,
+    LedgerEntry,
     Origin,
     Outcome,
     Principal,
@@ -31,7 +32,7 @@ from contracts import (
     derived_id,
     new_id,
 )
-from store import Append
+from store import Append, Store
 
 TENANT = "default"
 AT = "2026-11-21T03:54:40.123Z"
@@ -224,6 +225,18 @@ def ended(seq: int, status: Any = "completed") -> RunState:
 def paused(seq: int, reason: Any = "wait") -> RunState:
     """The projection of a run that waits since its event ``seq``."""
     return RunState(seq=seq, status="paused", paused_reason=reason)
+
+
+async def told(store: Store, ref: str, tenant: str = TENANT) -> tuple[LedgerEntry, ...]:
+    """What the ledger tells of something, once everything said is linked."""
+    await store.ledger.chain(tenant)
+    return await store.ledger.of(tenant, ref)
+
+
+async def chain_of(store: Store, tenant: str = TENANT) -> tuple[LedgerEntry, ...]:
+    """The whole ledger of a tenant, once everything said is linked."""
+    await store.ledger.chain(tenant)
+    return await store.ledger.page(tenant, limit=10_000)
 
 
 def item(id_: str, kind: Any = "signal", **body: Any) -> InboxItem:

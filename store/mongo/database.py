@@ -1,0 +1,213 @@
+"""One database of a replica set: its verbs, with majority, deadline and our errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+from pymongo import ReturnDocument, UpdateOne
+from pymongo.asynchronous.client_session import AsyncClientSession as Session
+from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import BulkWriteError, DuplicateKeyError
+
+from contracts import StoreUnavailable
+from store.mongo.grouping import Grouped
+from store.mongo.words import in_our_words, unavailable, whole
+from store.texts import json_of
+
+Document = dict[str, Any]
+Where = Mapping[str, Any]
+Change = Mapping[str, Any] | Sequence[Mapping[str, Any]]
+"""An update document, or the stages of an update pipeline."""
+
+Sort = Sequence[tuple[str, int]]
+
+T = TypeVar("T")
+
+_DUPLICATE = 11_000
+_TRIES = 10
+
+
+def key(*parts: str) -> str:
+    """The ``_id`` that these parts make, unlike that of any others."""
+    return json_of(parts)
+
+
+class Listing(NamedTuple):
+    """Which documents are wanted, in which order, how many, and what of them."""
+
+    where: Where
+    sort: Sort = ()
+    limit: int = 0
+    fields: Sequence[str] | None = None
+
+
+class Database:
+    """The collections of a store.
+
+    Guarantees: a write that returned is on the disks of a majority, and seen by every
+    later read. Inserts, and updates whose result nobody needs, are grouped by
+    collection. Every await ends within the client's deadline, give or take a group.
+
+    Raises, from any await, StoreUnavailable ``mongo_unavailable``, never an error of
+    the driver.
+    """
+
+    def __init__(self, mongo: AsyncDatabase[Document]) -> None:
+        self.mongo = mongo
+        self._collections: dict[str, AsyncCollection[Document]] = {}
+        self._inserts: dict[str, Grouped[Document, bool]] = {}
+        self._updates: dict[str, Grouped[UpdateOne, None]] = {}
+
+    def collection(self, name: str) -> AsyncCollection[Document]:
+        """The driver's collection of this name."""
+        found = self._collections.get(name)
+        if found is None:
+            found = self._collections[name] = self.mongo[name]
+
+        return found
+
+    async def insert(self, name: str, document: Document) -> bool:
+        """Insert a document; False if a unique index has one like it."""
+        group = self._inserts.get(name)
+        if group is None:
+            group = self._inserts[name] = Grouped(
+                f"inserts into {name}", lambda group: self._insert(name, group)
+            )
+
+        return await whole(group.write(document))
+
+    async def update(self, name: str, where: Where, change: Change) -> None:
+        """Change the document that is meant, if there is one."""
+        group = self._updates.get(name)
+        if group is None:
+            group = self._updates[name] = Grouped(
+                f"updates of {name}", lambda group: self._update(name, group)
+            )
+
+        await whole(group.write(UpdateOne(where, change)))
+
+    async def changed(self, name: str, where: Where, change: Change) -> bool:
+        """Change a document; whether there was one such."""
+        with in_our_words():
+            done = await whole(self.collection(name).update_one(where, change))
+
+        return done.matched_count == 1
+
+    async def after(
+        self, name: str, where: Where, change: Change, *, upsert: bool = False
+    ) -> Document | None:
+        """Change a document, and what it is then; None if there was none such.
+
+        With ``upsert`` it is made; None then says that another of its id is there.
+        """
+        with in_our_words():
+            try:
+                return await whole(
+                    self.collection(name).find_one_and_update(
+                        where,
+                        change,
+                        upsert=upsert,
+                        return_document=ReturnDocument.AFTER,
+                    )
+                )
+            except DuplicateKeyError:
+                return None
+
+    async def delete(self, name: str, where: Where) -> int:
+        """Remove the documents that are meant; how many that were."""
+        with in_our_words():
+            done = await whole(self.collection(name).delete_many(where))
+
+        return done.deleted_count
+
+    async def one(
+        self, name: str, where: Where, fields: Sequence[str] | None = None
+    ) -> Document | None:
+        """The document that is meant, or these fields of it."""
+        with in_our_words():
+            return await self.collection(name).find_one(where, fields)
+
+    async def many(self, name: str, listing: Listing) -> list[Document]:
+        """The documents that are meant."""
+        cursor = self.collection(name).find(
+            listing.where,
+            listing.fields,
+            sort=listing.sort or None,
+            limit=listing.limit,
+            batch_size=listing.limit,
+        )
+        with in_our_words():
+            return await cursor.to_list()
+
+    async def summed(
+        self, name: str, where: Where, what: Any, by: str | None = None
+    ) -> dict[Any, int]:
+        """Sums of an expression over documents, by the values of a field."""
+        group = {"_id": by, "sum": {"$sum": what}}
+        stages: list[Document] = [{"$match": where}, {"$group": group}]
+        with in_our_words():
+            cursor = await self.collection(name).aggregate(stages)
+            return {each["_id"]: each["sum"] async for each in cursor}
+
+    async def together(self, work: Callable[[Session], Coroutine[Any, Any, T]]) -> T:
+        """What ``work`` returns, its writes in one transaction or not at all.
+
+        It may be called several times, and may raise our own errors.
+        """
+        with in_our_words():
+            return await whole(self._together(work))
+
+    async def close(self) -> None:
+        """Finish what was begun, then close the client. Twice is harmless."""
+        for inserts in self._inserts.values():
+            await inserts.finish()
+
+        for updates in self._updates.values():
+            await updates.finish()
+
+        await self.mongo.client.close()
+
+    async def _together(self, work: Callable[[Session], Coroutine[Any, Any, T]]) -> T:
+        for _ in range(_TRIES):
+            async with self.mongo.client.start_session() as session:
+                try:
+                    return await session.with_transaction(work)
+                except DuplicateKeyError:
+                    continue  # another was quicker: its work is seen next time
+
+        raise StoreUnavailable(code="store_busy")
+
+    async def _insert(
+        self, name: str, group: list[Document]
+    ) -> Sequence[bool | Exception]:
+        with in_our_words():
+            try:
+                await self.collection(name).insert_many(group, ordered=False)
+            except BulkWriteError as error:
+                return _told(error, len(group))
+
+        return [True] * len(group)
+
+    async def _update(
+        self, name: str, group: list[UpdateOne]
+    ) -> Sequence[Exception | None]:
+        with in_our_words():
+            await self.collection(name).bulk_write(group, ordered=False)
+
+        return [None] * len(group)
+
+
+def _told(error: BulkWriteError, count: int) -> list[bool | Exception]:
+    """What each of the writers of a group is told of the errors in it."""
+    details = error.details
+    if details["writeConcernErrors"]:
+        raise error
+
+    told: list[bool | Exception] = [True] * count
+    for each in details["writeErrors"]:
+        duplicate = each["code"] == _DUPLICATE
+        told[each["index"]] = False if duplicate else unavailable(error)
+
+    return told

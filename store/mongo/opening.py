@@ -1,0 +1,122 @@
+"""Opening a database: what a URL must say, and what a server must be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pymongo import AsyncMongoClient, ReadPreference, WriteConcern
+from pymongo.errors import (
+    ConfigurationError as DriverConfigurationError,
+)
+from pymongo.errors import (
+    InvalidURI,
+    OperationFailure,
+    PyMongoError,
+    ServerSelectionTimeoutError,
+)
+from pymongo.read_concern import ReadConcern
+
+from contracts import ConfigurationError
+from store.mongo.database import Database, Document
+from store.mongo.words import in_our_words
+
+DEADLINE_S = 5.0
+"""How long any operation may take, retries and the choice of a server included."""
+
+_PROBE_MS = 1_000
+_REFUSED_BY_ACCESS = frozenset({13, 18})
+
+Client = AsyncMongoClient[Document]
+
+
+def client_of(url: str, deadline_s: float = DEADLINE_S) -> Client:
+    """A client of this URL, not connected yet. Raises ConfigurationError."""
+    milliseconds = round(deadline_s * 1_000)
+    try:
+        client: Client = AsyncMongoClient(
+            url, timeoutMS=milliseconds, appname="sluicegate"
+        )
+    except (InvalidURI, DriverConfigurationError, ValueError, TypeError) as error:
+        raise _unusable(f"cannot be read: {error}") from error
+
+    return client
+
+
+def database_of(client: Client) -> Database:
+    """The database that the client's URL names, with what a store needs.
+
+    Raises ConfigurationError for a URL that names none or asks for less safety.
+    """
+    problem = _problem(client)
+    if problem is not None:
+        raise _unusable(problem)
+
+    return Database(
+        client.get_default_database().with_options(
+            write_concern=WriteConcern("majority", j=True),
+            read_concern=ReadConcern("majority"),
+            read_preference=ReadPreference.PRIMARY,
+        )
+    )
+
+
+async def check(client: Client) -> None:
+    """Ask the server what it is.
+
+    Raises ConfigurationError for one that belongs to no replica set or refuses
+    access, StoreUnavailable for one that does not answer.
+    """
+    with in_our_words():
+        try:
+            said = await client.admin.command("hello")
+        except ServerSelectionTimeoutError as error:
+            said = await _asked_directly(client, error)
+        except OperationFailure as error:
+            if error.code in _REFUSED_BY_ACCESS:
+                raise _unusable("is refused access by the server") from error
+
+            raise
+
+    if _stands_alone(said):
+        raise _unusable("names a standalone server; make it a replica set of one")
+
+
+def _problem(client: Client) -> str | None:
+    """What a URL asks for that a store cannot live with."""
+    try:
+        client.get_default_database()
+    except DriverConfigurationError:
+        return "names no database; end it with /name"
+
+    concern = client.write_concern.document
+    if concern.get("w", "majority") in {0, 1} or concern.get("j") is False:
+        return "asks for less than w=majority and the journal"
+
+    if not client.options.retry_writes:
+        return "turns retryWrites off"
+
+    return None
+
+
+async def _asked_directly(client: Client, error: PyMongoError) -> dict[str, Any]:
+    """What a server says that the client does not take for one of its set."""
+    seeds = client.topology_description.server_descriptions() or client.nodes
+    for host, port in seeds:
+        async with AsyncMongoClient[Document](
+            host, port, directConnection=True, timeoutMS=_PROBE_MS
+        ) as probe:
+            try:
+                return await probe.admin.command("hello")
+            except PyMongoError:
+                continue
+
+    raise error
+
+
+def _stands_alone(said: dict[str, Any]) -> bool:
+    sharded = said.get("msg") == "isdbgrid"
+    return not ("setName" in said or said.get("isreplicaset") or sharded)
+
+
+def _unusable(problem: str) -> ConfigurationError:
+    return ConfigurationError(f"store.url {problem}.", code="store_unusable")

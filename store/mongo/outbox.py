@@ -1,0 +1,51 @@
+"""What the ledger hears waits in the document that changed, written with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from store.mongo.database import Database, Document, key
+from store.said import Said, Settlement
+
+SINCE = "unchained_since"
+"""The field that says a decision has something unchained."""
+
+_NEVER_SETTLED = ("refused", "dry_run")
+
+
+def waiting(said: Said) -> Document:
+    """An entry as it waits."""
+    entry = {"kind": said.kind, "at": said.at, "digest": said.digest}
+    return entry if said.body is None else {**entry, "text": said.body}
+
+
+def heard(ref: str, entry: Document) -> Said:
+    """An entry that waited."""
+    return Said(entry["kind"], ref, entry["at"], entry["digest"], entry.get("text"))
+
+
+def saying(news: Iterable[Said]) -> Document:
+    """The operators of an update that says this as well."""
+    entries = [waiting(said) for said in news]
+    since = min(entry["at"] for entry in entries)
+    return {"$push": {"unchained": {"$each": entries}}, "$min": {SINCE: since}}
+
+
+async def settle(database: Database, tenant: str, end: Settlement) -> None:
+    """Write how a decision ended, unless it had ended or was refused before."""
+    await database.update(
+        "decisions",
+        {
+            "_id": key(tenant, end.decision_id),
+            "settled_at": None,
+            "state": {"$nin": _NEVER_SETTLED},
+        },
+        {
+            "$set": {
+                "state": end.state,
+                "outcome": end.outcome,
+                "settled_at": end.at,
+            },
+            **saying([end.said]),
+        },
+    )

@@ -1,0 +1,55 @@
+"""Errors of the driver in our words, and writes that a cancellation does not cut."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import anyio
+from bson.errors import BSONError
+from pymongo.errors import DocumentTooLarge, PyMongoError
+
+from contracts import PermanentError, StoreUnavailable
+
+T = TypeVar("T")
+
+
+@contextmanager
+def in_our_words() -> Iterator[None]:
+    """Raises StoreUnavailable ``mongo_unavailable`` for what the driver raises.
+
+    Whatever the driver says, the outcome of a write is unknown: a timeout, a lost
+    connection, a majority that did not confirm, a primary that stepped down. What
+    cannot be encoded at all is PermanentError ``internal``.
+    """
+    try:
+        yield
+    except (BSONError, DocumentTooLarge, OverflowError) as error:
+        raise PermanentError(code="internal") from error
+    except PyMongoError as error:
+        raise unavailable(error) from error
+
+
+def unavailable(error: BaseException) -> StoreUnavailable:
+    """What a caller is told of an error of the driver."""
+    message = f"MongoDB does not answer: {type(error).__name__}."
+    told = StoreUnavailable(message, code="mongo_unavailable")
+    told.__cause__ = error
+    return told
+
+
+async def whole(write: Awaitable[T]) -> T:
+    """Await a write to its end, also if whoever asked is cancelled meanwhile.
+
+    The driver would close the connection and the server execute the write all the
+    same, at a moment nobody knows. The client's deadline bounds the wait.
+    """
+    with _uncut():
+        return await write
+
+
+@contextmanager
+def _uncut() -> Iterator[None]:
+    with anyio.CancelScope(shield=True):
+        yield
