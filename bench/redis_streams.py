@@ -61,7 +61,7 @@ def _message() -> Envelope:
 
 
 async def _publish_rate(url: str) -> float:
-    """Messages taken per second while nobody reads; a full bus is left for a new one."""
+    """Messages taken per second while nobody reads; never into a full bus."""
     seconds = 0.0
     for _ in range(_MESSAGES // _CAPACITY_SHARE):
         messages = [_message() for _ in range(_CAPACITY_SHARE)]

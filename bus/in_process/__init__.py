@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 
-import structlog
 from pydantic import TypeAdapter
 
 from bus.in_process.group import Burial, Group, Queued, Slots
+from bus.log_lines import LogLines
 from bus.protocol import DeadLetter, GroupState, Handler
 from bus.topics import Listener, Topics
 from bus.waiting import ReplyChannel
@@ -48,21 +48,13 @@ class InProcessBus:
         self._topics = Topics()
         self._dead: OrderedDict[str, DeadLetter] = OrderedDict()
         self._closed = False
-        self._log = structlog.get_logger("bus").bind()
+        self._log = LogLines()
 
     async def publish(self, envelope: Envelope) -> None:
         """See Bus."""
         groups = self._groups_of(envelope.kind)
         self._refuse_beyond_limits(envelope, groups)
-        self._log.info(
-            "message.published",
-            message_id=envelope.id,
-            kind=envelope.kind,
-            sender=envelope.sender,
-            correlation_id=envelope.correlation_id,
-            causation_id=envelope.causation_id,
-            tenant=envelope.tenant,
-        )
+        self._log.published(envelope)
         queued = Queued(envelope)
         for group in groups:
             group.put(queued)
@@ -103,16 +95,7 @@ class InProcessBus:
     async def reply(self, address: str, envelope: Envelope) -> None:
         """See Bus."""
         heard = address == self.address and self._replies.deliver(envelope)
-        self._log.info(
-            "message.replied",
-            message_id=envelope.id,
-            kind=envelope.kind,
-            sender=envelope.sender,
-            in_reply_to=envelope.in_reply_to,
-            correlation_id=envelope.correlation_id,
-            causation_id=envelope.causation_id,
-            heard=heard,
-        )
+        self._log.replied(envelope, heard=heard)
 
     def broadcast(self, topic: str, make: Callable[[], Envelope]) -> None:
         """See Bus."""
@@ -189,12 +172,11 @@ class InProcessBus:
 
     def _bury(self, burial: Burial) -> None:
         envelope = burial.envelope
-        self._log.error(
-            "message.dead",
-            message_id=envelope.id,
+        self._log.dead(
+            envelope.id,
+            envelope,
             kind=envelope.kind,
             group=burial.group,
-            correlation_id=envelope.correlation_id,
             reason=burial.reason,
             tries=burial.tries,
         )

@@ -7,9 +7,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
-import structlog
-
 from bus.fates import Dead, fate
+from bus.log_lines import LogLines
 from bus.protocol import Handler
 from contracts import Clock, Envelope
 
@@ -90,7 +89,7 @@ class Slots:
         self._closing = False
         group.consumers += 1
         self._later: set[asyncio.Task[None]] = set()
-        self._log = structlog.get_logger("bus").bind()
+        self._log = LogLines()
         name = f"{group.name} takes {group.kind}"
         self._tasks = [
             asyncio.create_task(self._work(), name=f"{name} {n}") for n in range(slots)
@@ -121,14 +120,7 @@ class Slots:
 
     async def _deliver(self, queued: Queued) -> None:
         envelope, tries = queued
-        self._log.info(
-            "message.delivered",
-            message_id=envelope.id,
-            kind=envelope.kind,
-            group=self._group.name,
-            correlation_id=envelope.correlation_id,
-            tries=tries,
-        )
+        self._log.delivered(envelope, self._group.name, tries)
         self._group.handling += 1
         try:
             await self._handler(envelope)
@@ -144,13 +136,10 @@ class Slots:
             self._bury(Burial(envelope, self._group.name, verdict.reason, tries))
             return
 
-        self._log.warning(
-            "message.retried",
-            message_id=envelope.id,
-            kind=envelope.kind,
-            group=self._group.name,
-            correlation_id=envelope.correlation_id,
-            tries=tries,
+        self._log.retried(
+            envelope,
+            self._group.name,
+            tries,
             delay_s=verdict.delay_s,
             error=str(error),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from redis.asyncio.connection import AbstractConnection, Connection, parse_url
 from redis.asyncio.retry import Retry
@@ -26,6 +27,7 @@ class Address:
             )
             self._options = options
             self.connection("trial")
+            _refuse_unless_number(url)
         except (ValueError, TypeError, RedisError) as error:
             # the URL may hold a password: only what is wrong with it is told
             raise ConfigurationError(f"bus.url: {error}") from None
@@ -51,3 +53,11 @@ class Address:
             del own["socket_keepalive"]
 
         return self._class(**{**self._options, **own})
+
+
+def _refuse_unless_number(url: str) -> None:
+    """The driver takes the database 0 for a path that is no number."""
+    parts = urlsplit(url)
+    database = parts.path.strip("/")
+    if parts.scheme != "unix" and database and not database.isdecimal():
+        raise ValueError(f"{database!r} is no number of a database")

@@ -16,6 +16,7 @@ from bus.redis_streams.letters import FIELD, Letters
 from bus.redis_streams.office import Office
 from contracts import BusUnavailable, Envelope, stamp
 
+_PAGE = 100
 _MOST_DELIVERIES = 10
 """A message that was handed out more often kills whoever takes it."""
 
@@ -71,6 +72,31 @@ class Desk:
             await self._bury(taken, death)
         except TooNew as error:
             await self._park(taken, error)
+
+    async def unpark(self) -> None:
+        """Give back to the stream what an older process put aside and this one reads.
+
+        Every group gets it again, and one that had it does it again, which is harmless.
+        Raises BusUnavailable.
+        """
+        link, parked = self._office.link, self._office.keys.parked(self._seat.kind)
+        last = b"-"
+        while page := await link.call(b"XRANGE", parked, last, b"+", b"COUNT", _PAGE):
+            last = b"(" + page[-1][0]
+            for entry, (_, frame) in page:
+                if self._reads(frame):
+                    await link.atomically(
+                        (b"XADD", self._seat.stream, b"*", FIELD, frame),
+                        (b"XDEL", parked, entry),
+                    )
+
+    def _reads(self, frame: bytes) -> bool:
+        try:
+            self._office.codec.decode(frame)
+        except (TooNew, Unsigned, Unreadable):
+            return False
+
+        return True
 
     async def _try(self, taken: Taken) -> None:
         envelope = self._opened(taken)

@@ -60,6 +60,7 @@ class Feed:
         self._lock = asyncio.Lock()
         self._cursor = _START
         self._claim_at = 0.0
+        self._block = _milliseconds(tuning.block_s)
         self._pause_s = _FIRST_PAUSE_S
         self._loop = asyncio.get_running_loop()
         self._reader = self._loop.create_task(self._feed(), name=f"{name}: reads")
@@ -147,6 +148,7 @@ class Feed:
 
         self._grouped.set()
         await self._take_own()
+        await self._desk.unpark()
 
     async def _take_own(self) -> None:
         last = b"0"
@@ -164,12 +166,13 @@ class Feed:
         if self._closing:
             return
 
+        patience: tuple[bytes | int, ...] = (b"BLOCK", self._block)
         if self._loop.time() >= self._claim_at:
             await self._claim(room)
             room = await self._room()
+            patience = ()
 
-        block = _milliseconds(self._office.tuning.block_s)
-        for entry, fields in await self._read(room, b">", b"BLOCK", block):
+        for entry, fields in await self._read(room, b">", *patience):
             self._take(Taken(entry, _frame(fields), 1))
 
         self._pause_s = _FIRST_PAUSE_S
