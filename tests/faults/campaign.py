@@ -1,8 +1,9 @@
-"""The fault campaign: runs under kill -9, then a count of what was lost or done twice.
+"""The fault campaign: runs under faults, then a count of what was lost or done twice.
 
-``python -m tests.faults.campaign quick|full [--seed N]``. The service is a child
-process with the embedded bus and store, the system outside another; a client starts
-runs and remembers what it was told. Exit code 1 tells of a broken promise.
+``python -m tests.faults.campaign quick|full [--seed N] [--deployment NAME]``. The
+product is one child process with the embedded bus and store, or many on Redis and
+MongoDB; the system outside is another. A client starts runs and remembers what it was
+told. Exit code 1 tells of a broken promise.
 """
 
 from __future__ import annotations
@@ -15,39 +16,53 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
 import anyio
 
 from tests.faults.attention import answer_all
 from tests.faults.client import AckingClient
-from tests.faults.evidence import OPEN, gather, rest_of, settle
-from tests.faults.judgement import judge
+from tests.faults.embedded import embedded_stage
+from tests.faults.evidence import OPEN, drain, gather, rest_of, settle
+from tests.faults.judgement import check_bus, judge
 from tests.faults.orders import Order, orders, tools, workflows
-from tests.faults.storm import Kill, storm
+from tests.faults.processes import processes_stage
+from tests.faults.storm import Fault, Stage, storm
 from tests.faults.violations import PROMISES, Violation
-from tests.support.api import Api, open_api
-from tests.support.service import ServiceProcess
+from tests.support.api import Api
 from tests.support.sink import Sink, open_sink
 
 SETTLE_S = 30.0
-"""How long after the last kill everything must have come to rest."""
+"""How long after the last fault everything must have come to rest."""
 
 _MOST_SHOWN = 20
 _FIXED_SEED = 20_261_121
 
+_EXTENTS = {
+    ("quick", "embedded"): (75, 5, 90),
+    ("quick", "processes"): (120, 12, 180),
+    ("full", "embedded"): (1_000, 50, 420),
+    ("full", "processes"): (1_000, 50, 600),
+}
+"""Runs, faults, and the limit in seconds."""
+
+
+DeploymentName = Literal["embedded", "processes"]
+
 
 @dataclass(frozen=True, slots=True)
 class Campaign:
-    """How much of it; the seed decides what is ordered and when a kill comes."""
+    """How much of it; the seed decides what is ordered and which fault comes when."""
 
     extent: str
+    deployment: DeploymentName
     seed: int
     runs: int
-    kills: int
+    faults: int
     limit_s: float
 
 
@@ -56,7 +71,7 @@ class Findings:
     """What became of a campaign."""
 
     violations: list[Violation]
-    kills: list[Kill]
+    faults: list[Fault]
     answered: int
     rests: Counter[str]
     repeated: int
@@ -69,47 +84,66 @@ def main(arguments: Sequence[str]) -> int:
     asked = _asked(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        held = [_run(campaign) for campaign in campaigns(asked.extent, asked.seed)]
+        held = [
+            _run(campaign)
+            for name in asked.deployment or get_args(DeploymentName)
+            for campaign in campaigns(asked.extent, name, asked.seed)
+        ]
     except KeyboardInterrupt:
         return 130
 
     return 0 if all(held) else 1
 
 
-def campaigns(extent: str, seed: int | None) -> list[Campaign]:
-    """``full``: 1,000 runs and 50 kills. ``quick``: less, with a fixed and a new seed.
+def campaigns(
+    extent: str, deployment: DeploymentName, seed: int | None
+) -> list[Campaign]:
+    """``full``: 1,000 runs and 50 faults; ``quick``: less. A fixed and a new seed.
 
     A given seed is the only one.
     """
-    fixed = [_FIXED_SEED] if seed is None else [seed]
-    if extent == "full":
-        return [Campaign(extent, one, 1_000, 50, 420) for one in fixed]
-
-    fresh = [] if seed is not None else [random.SystemRandom().randrange(1_000_000)]
-    return [Campaign(extent, one, 75, 5, 90) for one in fixed + fresh]
+    runs, faults, limit_s = _EXTENTS[extent, deployment]
+    fresh = random.SystemRandom().randrange(1_000_000)
+    seeds = [_FIXED_SEED, fresh] if seed is None else [seed]
+    return [Campaign(extent, deployment, one, runs, faults, limit_s) for one in seeds]
 
 
 async def run_campaign(campaign: Campaign, folder: Path) -> Findings:
     """One campaign with its files in this folder. Raises TimeoutError."""
+    with anyio.fail_after(campaign.limit_s):
+        async with (
+            open_sink(folder, campaign.seed) as sink,
+            _stage(campaign, folder, sink) as (stage, api),
+        ):
+            try:
+                await _define(api, sink)
+                return await _held(campaign, stage, api, sink)
+            except BaseException as error:
+                error.add_note("\n".join(_told(stage.faults)))
+                raise
+
+
+async def _held(campaign: Campaign, stage: Stage, api: Api, sink: Sink) -> Findings:
+    """Disturb, let it settle, judge; answer who must be asked, and judge again."""
     began = time.monotonic()
     asked = orders(campaign.runs, campaign.seed)
-    with anyio.fail_after(campaign.limit_s):
-        async with _stage(folder, campaign.seed) as (service, api, sink):
-            client = AckingClient(api)
-            kills = await _disturb(service, client, asked, campaign)
-            await settle(api, SETTLE_S)
-            await client.place_again(asked)
-            evidence = await gather(api, client.acked.values(), sink)
-            found = judge(asked, client.acked, kills, evidence)
-            answered = await answer_all(api, evidence)
-            await settle(api, SETTLE_S, OPEN)
-            evidence = await gather(api, client.acked.values(), sink)
-
+    client = AckingClient(api)
+    await _disturb(stage, client, asked, campaign)
+    await settle(api, SETTLE_S)
+    await client.place_again(asked)
+    named = client.acked.values()
+    evidence = await gather(api, named, sink, await stage.writings())
+    found = judge(asked, client.acked, stage.faults, evidence)
+    answered = await answer_all(api, evidence)
+    await settle(api, SETTLE_S, OPEN)
+    await drain(api, SETTLE_S)
+    evidence = await gather(api, named, sink, await stage.writings())
     found += judge(asked, client.acked, (), evidence)
+    found += check_bus(evidence)
     return Findings(
         violations=[*client.violations, *dict.fromkeys(found)],
         answered=answered,
-        kills=kills,
+        faults=stage.faults,
         rests=Counter(map(rest_of, evidence.histories.values())),
         repeated=len(evidence.received) - len(set(evidence.received)),
         entries=len(evidence.ledger),
@@ -119,23 +153,16 @@ async def run_campaign(campaign: Campaign, folder: Path) -> Findings:
 
 @asynccontextmanager
 async def _stage(
-    folder: Path, seed: int
-) -> AsyncIterator[tuple[ServiceProcess, Api, Sink]]:
-    """A ready service that knows the workflows, and the sink that they call."""
-    async with open_sink(folder, seed) as sink:
-        service = ServiceProcess(
-            folder,
-            TOOLS__HTTP__ALLOW_PRIVATE='["127.0.0.1"]',
-            TOOLS__HTTP__PORTS=f"[{sink.port}]",
-        )
-        try:
-            await service.start()
-            await service.ready()
-            async with open_api(service.url, service.key) as api:
-                await _define(api, sink)
-                yield service, api, sink
-        finally:
-            await service.kill()
+    campaign: Campaign, folder: Path, sink: Sink
+) -> AsyncIterator[tuple[Stage, Api]]:
+    """What the campaign disturbs, ready, and its API."""
+    opened = (
+        embedded_stage(folder, sink)
+        if campaign.deployment == "embedded"
+        else processes_stage(folder, sink, campaign.seed)
+    )
+    async with opened as stage:
+        yield stage
 
 
 async def _define(api: Api, sink: Sink) -> None:
@@ -147,19 +174,14 @@ async def _define(api: Api, sink: Sink) -> None:
 
 
 async def _disturb(
-    service: ServiceProcess,
-    client: AckingClient,
-    asked: list[Order],
-    campaign: Campaign,
-) -> list[Kill]:
-    """Place all orders while the service is killed; at most SETTLE_S longer."""
+    stage: Stage, client: AckingClient, asked: list[Order], campaign: Campaign
+) -> None:
+    """Place all orders while faults strike; at most SETTLE_S longer."""
     send, receive = anyio.create_memory_object_stream[Order](len(asked))
     async with anyio.create_task_group() as placing:
         placing.start_soon(client.place_all, receive)
-        kills = await storm(service, send, asked, campaign.kills, campaign.seed)
+        await storm(stage, send, asked, campaign.faults, campaign.seed)
         placing.cancel_scope.deadline = anyio.current_time() + SETTLE_S
-
-    return kills
 
 
 def _run(campaign: Campaign) -> bool:
@@ -186,8 +208,9 @@ def summary(campaign: Campaign, findings: Findings) -> str:
     counts = ", ".join(f"{broken[promise]} {promise}" for promise in PROMISES)
     rests = ", ".join(f"{number} {rest}" for rest, number in findings.rests.items())
     return (
-        f"seed {campaign.seed}: {campaign.runs:,} runs, {campaign.kills} kills: "
-        f"{counts}; {findings.answered} needed attention, then {rests}; "
+        f"{campaign.deployment}, seed {campaign.seed}: {campaign.runs:,} runs, "
+        f"{campaign.faults} faults: {counts}; "
+        f"{findings.answered} needed attention, then {rests}; "
         f"{findings.repeated} calls repeated under their key; "
         f"{findings.entries:,} ledger entries verified; {findings.seconds:.0f} s"
     )
@@ -198,16 +221,24 @@ def _tell(campaign: Campaign, findings: Findings, folder: Path) -> None:
         print("  {}: {}: {}".format(*violation))
 
     print(f"  of {len(findings.violations)} in all; the files are in {folder}")
-    for kill in findings.kills:
-        print(f"  {kill.began} kill -9 {kill.pid}, {kill.moment}")
+    for line in _told(findings.faults):
+        print(line)
 
-    print(f"  again: scripts/faults {campaign.extent} --seed {campaign.seed}")
+    again = f"--deployment {campaign.deployment} --seed {campaign.seed}"
+    print(f"  again: scripts/faults {campaign.extent} {again}")
+
+
+def _told(faults: Sequence[Fault]) -> Iterator[str]:
+    """The fault log: when, what, which."""
+    return (f"  {one.began} {one.what}, {one.moment}" for one in faults)
 
 
 def _asked(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/faults")
     parser.add_argument("extent", choices=("quick", "full"))
     parser.add_argument("--seed", type=int)
+    names = get_args(DeploymentName)
+    parser.add_argument("--deployment", choices=names, action="append")
     return parser.parse_args(arguments)
 
 

@@ -13,7 +13,17 @@ from tests.support.api import Answer, Api
 _CALLERS = 48
 _PAUSE_S = 0.05
 _ACKED = frozenset({201, 202})
-_LATER = frozenset({"request_in_progress", "gate_unavailable", "store_unavailable"})
+_LATER = frozenset(
+    {
+        "request_in_progress",
+        "gate_unavailable",
+        "bus_backlog",
+        "redis_unavailable",
+        "mongo_unavailable",
+        "store_unavailable",
+        "draining",
+    }
+)
 
 
 class AckingClient:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import anyio
 
 from contracts import JsonObject, LedgerEntry, RunEvent, SignedHead
+from tests.faults.writers import Writings
 from tests.support.api import Api
 from tests.support.polling import until
 from tests.support.sink import Received, Sink
@@ -40,6 +41,12 @@ class Evidence:
     ledger: tuple[LedgerEntry, ...]
     head: SignedHead | None
     received: tuple[Received, ...]
+    pending: dict[str, int]
+    """What still lies on the bus, by kind and group."""
+
+    dead_letters: tuple[JsonObject, ...]
+    writings: Writings
+    """Who wrote the logs of runs; empty where nobody else can write."""
 
 
 def rest_of(history: History) -> str:
@@ -51,23 +58,42 @@ async def settle(api: Api, within_s: float, moving: frozenset[str] = MOVING) -> 
     """Return when no run is in such a status any more, or when the time is over."""
 
     async def at_rest() -> bool:
-        open_runs = (await api.get("/system/worker"))["runs"]
-        return not any(open_runs[status] for status in moving)
+        told = await api.call("GET", "/system/worker")
+        if told.status != 200:
+            return False
+
+        return not any(told.body["runs"][status] for status in moving)
 
     await until(at_rest, within_s=within_s, every_s=_POLL_S)
 
 
-async def gather(api: Api, acked: Iterable[str], sink: Sink) -> Evidence:
-    """Read everything; ``acked`` holds the ids of runs, and names."""
+async def drain(api: Api, within_s: float) -> None:
+    """Return when nothing lies on the bus any more, or when the time is over."""
+
+    async def is_empty() -> bool:
+        told = await api.call("GET", "/system/bus")
+        return told.status == 200 and not any(told.body["pending"].values())
+
+    await until(is_empty, within_s=within_s, every_s=_POLL_S)
+
+
+async def gather(
+    api: Api, acked: Iterable[str], sink: Sink, writings: Writings
+) -> Evidence:
+    """Read everything else; ``acked`` holds the ids of runs, and names."""
     signed = (await api.get("/ledger?limit=1"))["signed_head"]
     heads = api.pages("/workflows?limit=200")
     ledger = [LedgerEntry(**one) async for one in api.pages("/ledger?limit=200")]
+    bus = await api.get("/system/bus")
     return Evidence(
         histories=await _histories(api, {one for one in acked if one[:4] == "run_"}),
         saved={one["name"]: one["version"] async for one in heads},
         ledger=tuple(ledger),
         head=SignedHead(**signed) if signed else None,
         received=tuple(sink.received()),
+        pending=bus["pending"],
+        dead_letters=tuple(bus["dead_letters"]),
+        writings=writings,
     )
 
 

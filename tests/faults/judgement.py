@@ -10,14 +10,15 @@ from tests.faults.calls import check_calls
 from tests.faults.evidence import Evidence, History
 from tests.faults.history import problems_of
 from tests.faults.orders import UNREPEATABLE, Order
-from tests.faults.storm import Kill
+from tests.faults.storm import Fault
 from tests.faults.violations import Violation
+from tests.faults.writers import check_writers
 
 
 def judge(
     orders: Sequence[Order],
     acked: Mapping[str, str],
-    kills: Sequence[Kill],
+    faults: Sequence[Fault],
     evidence: Evidence,
 ) -> list[Violation]:
     """Every broken promise; ``acked`` maps tokens to run ids and names."""
@@ -33,10 +34,11 @@ def judge(
     }
     return [
         *_lost(orders, acked, evidence),
-        *_run_by_run(histories, kills),
+        *_run_by_run(histories, faults),
         *check_calls(orders, completed, evidence.received),
         *_gated(histories, evidence),
         *_chain(evidence),
+        *check_writers(evidence.writings),
     ]
 
 
@@ -62,16 +64,18 @@ def _not_saved(name: str, evidence: Evidence) -> Iterator[Violation]:
 
 
 def _run_by_run(
-    histories: Mapping[Order, History], kills: Sequence[Kill]
+    histories: Mapping[Order, History], faults: Sequence[Fault]
 ) -> Iterator[Violation]:
     for order, history in histories.items():
         for problem in problems_of(history.shown, history.events):
             yield Violation("gaps", history.shown["id"], problem)
 
-        yield from _rest(order, history, kills)
+        yield from _rest(order, history, faults)
 
 
-def _rest(order: Order, history: History, kills: Sequence[Kill]) -> Iterator[Violation]:
+def _rest(
+    order: Order, history: History, faults: Sequence[Fault]
+) -> Iterator[Violation]:
     """It completed with what is due, or waits for a person who knows what happened."""
     shown = history.shown
     status, reason = shown["status"], shown["paused_reason"]
@@ -81,13 +85,13 @@ def _rest(order: Order, history: History, kills: Sequence[Kill]) -> Iterator[Vio
         if (shown["success"], shown["output"]) != (True, order.output):
             yield Violation("wrong", shown["id"], f"it returned {shown['output']}")
     elif (status, reason) == ("paused", "needs_attention"):
-        yield from _attention(history, kills)
+        yield from _attention(history, faults)
     else:
         yield Violation("wrong", shown["id"], f"it is {status} {reason}")
 
 
-def _attention(history: History, kills: Sequence[Kill]) -> Iterator[Violation]:
-    """Only a call that must not be repeated, and that was in flight at a kill."""
+def _attention(history: History, faults: Sequence[Fault]) -> Iterator[Violation]:
+    """Only a call that must not be repeated, and that was in flight at a fault."""
     intents = {
         event.payload["call_id"]: event
         for event in history.events
@@ -100,8 +104,8 @@ def _attention(history: History, kills: Sequence[Kill]) -> Iterator[Violation]:
         yield Violation("unexplained", history.shown["id"], "no call is unknown")
     elif intent.payload["tool"] not in UNREPEATABLE:
         yield Violation("unexplained", history.shown["id"], "it may be repeated")
-    elif not any(intent.at <= k.ended and k.began <= last.at for k in kills):
-        yield Violation("unexplained", history.shown["id"], "no kill in its call")
+    elif not any(intent.at <= one.ended and one.began <= last.at for one in faults):
+        yield Violation("unexplained", history.shown["id"], "no fault in its call")
 
 
 def _gated(
@@ -138,3 +142,13 @@ def _chain(evidence: Evidence) -> Iterator[Violation]:
 
     for problem in check.finish():
         yield Violation("ledger", "ledger", problem)
+
+
+def check_bus(evidence: Evidence) -> Iterator[Violation]:
+    """Everything that lies on the bus though nothing is to be done any more."""
+    for name, number in evidence.pending.items():
+        if number:
+            yield Violation("left over", name, f"{number} messages are not handled")
+
+    for letter in evidence.dead_letters:
+        yield Violation("left over", str(letter["id"]), f"it was given up: {letter}")

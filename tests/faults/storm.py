@@ -1,71 +1,65 @@
-"""The storm: the service is killed at random moments and started again."""
+"""The storm: faults at random moments, while orders are placed."""
 
 from __future__ import annotations
 
 import random
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-import anyio
 from anyio.streams.memory import MemoryObjectSendStream
 
 from contracts import Timestamp, stamp
 from sluicegate.clock import SystemClock
 from tests.faults.orders import Order
-from tests.support.service import ServiceProcess
-
-_WHILE_STARTING = 0.2
-_LONGEST_START_S = 1.0
-_LONGEST_CALM_S = 0.6
+from tests.faults.writers import Writings
 
 
-class Kill(NamedTuple):
-    """One kill -9: the process was alive before ``began`` and gone after ``ended``."""
+class Fault(NamedTuple):
+    """One fault: it was not there before ``began``, and over after ``ended``."""
 
-    pid: int
+    what: str
     moment: str
     began: Timestamp
     ended: Timestamp
 
 
+class Stage(Protocol):
+    """What the faults strike: it runs, and goes on after each of them."""
+
+    faults: list[Fault]
+    """What happened so far; a fault that lasts is told when it is over."""
+
+    async def strike(self, dice: random.Random) -> None:
+        """Let a random time pass and one fault begin, both as the dice say."""
+
+    async def calm(self) -> None:
+        """Return when no fault lasts and everything is ready. Raises TimeoutError."""
+
+    async def writings(self) -> Writings:
+        """Who wrote the logs of runs; empty where nobody else can write."""
+
+
 async def storm(
-    service: ServiceProcess,
+    stage: Stage,
     waiting: MemoryObjectSendStream[Order],
     orders: list[Order],
-    kills: int,
+    faults: int,
     seed: int,
-) -> list[Kill]:
-    """Hand the orders out in as many portions as there are kills, one before each.
+) -> None:
+    """Hand the orders out in as many portions as there are faults, one before each.
 
-    The service runs when this begins, and again, ready, when it returns.
+    Everything is ready again when this returns.
     """
     dice = random.Random(f"storm {seed}")
-    done: list[Kill] = []
     async with waiting:
-        for n in range(kills):
-            for order in orders[n::kills]:
+        for n in range(faults):
+            for order in orders[n::faults]:
                 await waiting.send(order)
 
-            done.append(await _strike(service, dice))
-            await service.start()
+            await stage.strike(dice)
 
-    await service.ready()
-    return done
+    await stage.calm()
 
 
-async def _strike(service: ServiceProcess, dice: random.Random) -> Kill:
-    starting = dice.random() < _WHILE_STARTING
-    if starting:
-        seconds = dice.uniform(0, _LONGEST_START_S)
-    else:
-        await service.ready()
-        seconds = dice.uniform(0, _LONGEST_CALM_S)
-
-    await anyio.sleep(seconds)
-    began = _now()
-    pid = await service.kill()
-    since = "its start" if starting else "it was ready"
-    return Kill(pid, f"{seconds:.3f} s after {since}", began, _now())
-
-
-def _now() -> Timestamp:
+def now() -> Timestamp:
+    """The time of this machine, as events tell it."""
     return stamp(SystemClock().now())

@@ -122,10 +122,17 @@ class Api:
 @asynccontextmanager
 async def open_api(url: str, key: str = "") -> AsyncIterator[Api]:
     """An API client whose connections end with the context."""
+    async with open_session() as session:
+        yield Api(session, url, key)
+
+
+@asynccontextmanager
+async def open_session() -> AsyncIterator[aiohttp.ClientSession]:
+    """As many connections as are asked for; they end with the context."""
     timeout = aiohttp.ClientTimeout(total=_TIMEOUT_S)
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
-        yield Api(session, url, key)
+        yield session
 
     # the transports are closed by callbacks of the loop
     await checkpoint()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import anyio
@@ -80,6 +81,15 @@ class Child:
     def go_on(self) -> int:
         """Let it go on where it was held up; its id."""
         return self.send(signal.SIGCONT)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """It is held up while this lasts."""
+        self.hold()
+        try:
+            yield
+        finally:
+            self.go_on()
 
     def output(self) -> str:
         """Everything that was written."""
