@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from runs.effects.guarded_http import HttpPolicy
-from runs.engine import Authority, Engine, Ports, Terms, reach
+from runs.engine import Authority, Engine, Ports, Terms
 from runs.tools import (
     Credential,
     ToolContext,
@@ -24,6 +24,5 @@ __all__ = [
     "ToolFunction",
     "Tools",
     "open_tools",
-    "reach",
     "registered_functions",
 ]

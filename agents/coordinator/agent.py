@@ -27,6 +27,7 @@ from contracts import (
     derived_id,
     stamp,
 )
+from contracts.failpoints import reach
 from store import Store
 
 
@@ -76,8 +77,10 @@ class CoordinatorAgent:
         if envelope.tenant != decision.principal.tenant:
             raise PermanentError(code="tenant_mismatch")
 
+        reach("B5")
         ruling = await self._gate.hear(decision, not_after=envelope.not_after)
         record = await self._recorded(ruling, envelope)
+        reach("B7")
         if _is_another(record.decision, decision):
             await self._say_conflict(record, decision, envelope)
         else:
@@ -101,6 +104,7 @@ class CoordinatorAgent:
         if isinstance(verdict, Awaiting) and not ruling.decision.dry_run:
             approval = approval_of(ruling, verdict)
 
+        reach("B6")
         stored = await self._decisions.record(record, approval)
         if stored.recorded_at == record.recorded_at:
             self._say(stored)

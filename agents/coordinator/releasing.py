@@ -20,6 +20,7 @@ from contracts import (
     stamp,
 )
 from contracts.envelope import RunNudged
+from contracts.failpoints import reach
 from store import Runs
 
 NAME = "coordinator"
@@ -84,6 +85,7 @@ class Releases:
         if _is_for_an_agent(record, verdict):
             at = stamp(self._clock.now())
             await self._bus.publish(self._envelope(record, verdict, asker, at))
+            reach("B4")
 
         self._log.info(
             "verdict.released",

@@ -15,6 +15,7 @@ from contracts import (
     stamp,
 )
 from contracts.envelope import RunReady
+from contracts.failpoints import reach
 from runs import Engine
 from runs.entry import RunEntry
 
@@ -47,6 +48,7 @@ class WorkflowAgent:
         if approved.audience != "workflow":
             return
 
+        reach("B8")
         try:
             outcome = await self._entry.perform(approved)
         except VerdictRefused as error:

@@ -10,6 +10,7 @@ from bus.protocol import DeadLetter
 from bus.redis_streams.keys import Seat
 from bus.redis_streams.office import Office
 from contracts import moment
+from contracts.failpoints import reach
 
 FIELD = b"m"
 """The one field of an entry; its value is the frame."""
@@ -36,6 +37,7 @@ class Letters:
         kept = _Kept(**dict(letter)).model_dump_json()
         score = int(moment(letter.at).timestamp() * 1_000)
         order, letters = self._keys.letter_order, self._keys.letters
+        reach("B17")
         await self._link.atomically(
             (b"HSETNX", letters, letter.id, kept),
             (b"ZADD", order, b"NX", score, letter.id),

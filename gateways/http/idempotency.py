@@ -17,6 +17,7 @@ from contracts import (
     digest,
     later,
 )
+from contracts.failpoints import reach
 from gateways.http.call import Call
 from gateways.http.proposing import (
     Answer,
@@ -78,7 +79,9 @@ async def claim(call: Call, proposed: Proposed) -> Claimed:
         created_at=at,
         expires_at=later(at, _KEPT_S),
     )
+    reach("B1")
     stored, first = await call.door.store.idempotency.claim(row)
+    reach("B2")
     if stored.fingerprint != row.fingerprint:
         raise Conflict(code="idempotency_key_reused")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from runs.engine.authority import Authority
 from runs.engine.engine import Engine
-from runs.engine.failpoints import reach
 from runs.engine.ports import Ports, Terms
 
-__all__ = ["Authority", "Engine", "Ports", "Terms", "reach"]
+__all__ = ["Authority", "Engine", "Ports", "Terms"]

@@ -8,9 +8,9 @@ from functools import partial
 
 import anyio
 
+from contracts.failpoints import reach
 from runs.effects import CallResult, Unknown
 from runs.engine.failing import unknown_fault
-from runs.engine.failpoints import reach
 from runs.tools import ToolCall, Tools
 
 _CLOSE_S = 2.0

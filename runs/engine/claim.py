@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contracts import RunRow, SequenceConflict, later, seconds_between, stamp
-from runs.engine.failpoints import reach
+from contracts.failpoints import reach
 from runs.engine.ports import Ports, Terms
 
 

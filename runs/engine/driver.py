@@ -26,13 +26,13 @@ from contracts import (
     later,
     seconds_between,
 )
+from contracts.failpoints import reach
 from plans.fold import Progress
 from plans.plan import Plan, PlanNode
 from runs.engine.answers import answer
 from runs.engine.calls import CallsUnderWay
 from runs.engine.claim import Claim
 from runs.engine.ending import follower, say_rest
-from runs.engine.failpoints import reach
 from runs.engine.inbox import take
 from runs.engine.intents import Intents, intend
 from runs.engine.log import RunLog

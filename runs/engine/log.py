@@ -19,6 +19,7 @@ from contracts import (
     new_id,
     stamp,
 )
+from contracts.failpoints import reach
 from plans.fold import Progress, apply
 from runs.engine.claim import Claim
 from runs.engine.ports import Ports
@@ -126,6 +127,7 @@ class RunLog:
         )
         await self._append(append)
         self._said, self._handled, self._at = [], [], None
+        reach("B15")
         tell(self._bus, self.row, self.claim.owner, events)
         await self._settle()
 

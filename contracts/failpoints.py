@@ -12,7 +12,7 @@ import signal
 import time
 from collections.abc import Callable
 
-from contracts import TemporaryError
+from contracts.errors import TemporaryError
 
 VARIABLE = "SLUICEGATE_FAILPOINT"
 _DELAY_S = 5.0
