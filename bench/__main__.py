@@ -16,6 +16,7 @@ from bench import (
     messaging,
     process,
     redis_streams,
+    shared_runs,
     sqlite_writer,
     store,
 )
@@ -27,6 +28,7 @@ _MEASURES: dict[str, Callable[[], Awaitable[None]]] = {
     "sqlite_writer": sqlite_writer.measure,
     "store": store.measure,
     "runs": durable_runs.measure,
+    "shared_runs": shared_runs.measure,
     "http": http_sync.measure,
     "process": process.measure,
 }

@@ -39,7 +39,7 @@ _CLOCK = SystemClock()
 async def measure() -> None:
     """Print runs per second, their times, and the store's writes for each."""
     async with _service() as service:
-        bench = await _Bench.prepared(service)
+        bench = await Bench.prepared(service)
         for name, values in (
             ("bench-pure", {"name": "Ada"}),
             ("bench-effectful", {"n": 1}),
@@ -53,12 +53,13 @@ async def measure() -> None:
 @asynccontextmanager
 async def _service() -> AsyncIterator[Service]:
     with tempfile.TemporaryDirectory() as folder:
-        settings = Settings.model_validate(_settings(folder))
+        settings = Settings.model_validate(settings_of(Path(folder)))
         async with open_service(settings, _CLOCK) as service:
             yield service
 
 
-def _settings(folder: str) -> JsonObject:
+def settings_of(folder: Path) -> JsonObject:
+    """The settings of a service that is measured: high risk asks, all else may run."""
     rule = {"id": "permitted", "when": "decision.principal.kind != 'anonymous'"}
     high = {
         "id": "high",
@@ -67,14 +68,14 @@ def _settings(folder: str) -> JsonObject:
         "then": "ask",
     }
     return {
-        "data_dir": Path(folder),
+        "data_dir": folder,
         "server": {"port": 0},
         "gate": {"rules": [{**rule, "then": "allow"}, high]},
         "runs": {"max_parallel": 64},
     }
 
 
-class _Bench:
+class Bench:
     """Proposes runs on a service and waits for their ends."""
 
     def __init__(self, service: Service, principal: Principal) -> None:
@@ -82,7 +83,7 @@ class _Bench:
         self._principal = principal
 
     @classmethod
-    async def prepared(cls, service: Service) -> _Bench:
+    async def prepared(cls, service: Service) -> Bench:
         """A bench whose workflows are saved."""
         (key,) = (await service.store.keys.page("default", limit=1)).items
         principal = Principal(
@@ -101,9 +102,15 @@ class _Bench:
         return bench
 
     async def report(
-        self, name: str, values: JsonObject, *, runs: int, at_once: int
+        self,
+        name: str,
+        values: JsonObject,
+        *,
+        runs: int,
+        at_once: int,
+        what: str = "",
     ) -> None:
-        """Measure and print one case."""
+        """Measure and print one case; ``what`` is another name for it."""
         writes = _writes(self._service)
         began = time.perf_counter()
         ms = [
@@ -112,12 +119,12 @@ class _Bench:
         seconds = time.perf_counter() - began
         report(
             "durable gated runs",
-            f"{name}, {at_once} at once",
+            what or f"{name}, {at_once} at once",
             runs / seconds,
             "per second",
             p50_ms=median(ms),
             p99_ms=quantiles(ms, n=100)[98],
-            writes_per_run=(_writes(self._service) - writes) / runs,
+            **_counted("writes_per_run", writes, _writes(self._service), runs),
         )
 
     async def run(
@@ -173,9 +180,20 @@ class _Bench:
             raise RuntimeError(f"{action}: {last.body}")
 
 
-def _writes(service: Service) -> int:
-    """How many writes the embedded store was given so far."""
-    return int(getattr(service.store, "database").written)  # noqa: B009  not of the port
+def _writes(service: Service) -> int | None:
+    """How many writes an embedded store was given so far."""
+    database = getattr(service.store, "database", None)
+    return getattr(database, "written", None)
+
+
+def _counted(
+    name: str, before: int | None, after: int | None, runs: int
+) -> dict[str, float]:
+    """A figure a run, of a store that counts."""
+    if before is None or after is None:
+        return {}
+
+    return {name: (after - before) / runs}
 
 
 def _is_approved(body: object) -> bool:

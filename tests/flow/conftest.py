@@ -11,7 +11,7 @@ import pytest
 from tests.support.serving import Given, Served, Stage, serving
 
 
-@pytest.fixture(scope="session", params=["embedded"])
+@pytest.fixture(scope="session", params=["embedded", "apart"])
 def stage(request: pytest.FixtureRequest) -> Stage:
     """In memory and in a file, or with the roles apart on Valkey and MongoDB."""
     if request.param == "embedded":
@@ -24,9 +24,10 @@ def stage(request: pytest.FixtureRequest) -> Stage:
 
 
 @pytest.fixture
-def given(stage: Stage, tmp_path: Path) -> Given:
+async def given(stage: Stage, tmp_path: Path) -> Given:
     """The settings of this test's service, however often it is started."""
-    return partial(stage.settings, tmp_path)
+    await stage.clear("flow")
+    return partial(stage.settings, "flow", tmp_path)
 
 
 @pytest.fixture
@@ -42,5 +43,6 @@ async def shared(
 ) -> AsyncIterator[Served]:
     """One service for all tests of a module that leave nothing behind."""
     folder = tmp_path_factory.mktemp("shared")
-    async with serving(stage.settings(folder)) as running:
+    await stage.clear("shared")
+    async with serving(stage.settings("shared", folder)) as running:
         yield running

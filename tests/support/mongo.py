@@ -21,12 +21,13 @@ async def emptied(server: MongoServer) -> AsyncIterator[Store]:
     milliseconds.
     """
     url = server.url(_SHARED)
-    await _empty(url)
+    await empty(url)
     async with open_store(url) as store:
         yield store
 
 
-async def _empty(url: str) -> None:
+async def empty(url: str) -> None:
+    """Remove everything from a database, which is made if it is not there."""
     async with MongoStore.open(url) as store:
         for name in {name for step in STEPS for name in step.indexes}:
             await store.database.delete(name, {})

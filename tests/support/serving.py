@@ -23,6 +23,7 @@ from sluicegate.roles import ALL, Roles
 from sluicegate.wiring import Service, open_service
 from tests.support.api import Api, open_api
 from tests.support.checkout import ROOT
+from tests.support.mongo import empty
 from tests.support.servers import MongoServer, RedisServer
 
 _HOUSEKEEPING = frozenset({"capabilities", "leases", "ledger_heads"})
@@ -116,21 +117,27 @@ class Stage(NamedTuple):
     redis: RedisServer | None = None
     mongo: MongoServer | None = None
 
-    def settings(self, folder: Path, **sections: dict[str, Any]) -> Settings:
-        """The shipped configuration with this folder for its data.
+    async def clear(self, name: str) -> None:
+        """Make the store of this name as empty as a new one."""
+        if self.mongo is not None:
+            await empty(self.mongo.url(name))
 
-        Some keys of its sections are changed; the same folder is the same service.
+    def settings(self, name: str, folder: Path, **sections: dict[str, Any]) -> Settings:
+        """The shipped configuration, for a service of this name and folder.
+
+        Some keys of its sections are changed.
         """
-        own = sha256(str(folder).encode()).hexdigest()[:16]
-        return settings_at(folder, **self._shared(f"t{own}"), **sections)
+        fresh = f"{name}-{sha256(str(folder).encode()).hexdigest()[:8]}"
+        shared = self._shared(name, fresh)
+        return settings_at(folder, **shared, **sections)
 
-    def _shared(self, name: str) -> dict[str, dict[str, Any]]:
+    def _shared(self, database: str, namespace: str) -> dict[str, dict[str, Any]]:
         if self.redis is None or self.mongo is None:
             return {}
 
         return {
-            "bus": {"url": self.redis.url, "namespace": name},
-            "store": {"url": self.mongo.url(name)},
+            "bus": {"url": self.redis.url, "namespace": namespace},
+            "store": {"url": self.mongo.url(database)},
             "keys": {"seal": SecretStr("s" * 32), "bus": SecretStr("b" * 32)},
         }
 
