@@ -27,6 +27,10 @@ class LogLines:
             tenant=envelope.tenant,
         )
 
+    def published_again(self, message_id: str, kind: str) -> None:
+        """A dead letter goes to its kind once more."""
+        self._log.info("message.published", message_id=message_id, kind=kind)
+
     def delivered(self, envelope: Envelope, group: str, tries: int) -> None:
         """A message goes to the handler of a group."""
         self._log.info(

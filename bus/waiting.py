@@ -33,7 +33,11 @@ class Waiter:
         try:
             return await self._done
         finally:
-            self._timer.cancel()
+            self.stop()
+
+    def stop(self) -> None:
+        """Wait no more; nothing is raised for somebody who has gone."""
+        self._timer.cancel()
 
     def _expire(self) -> None:
         if not self._done.done():
@@ -58,7 +62,9 @@ class ReplyChannel:
 
     def close(self, message_id: str) -> None:
         """Nobody waits for replies to this message any more."""
-        self._waiters.pop(message_id, None)
+        waiter = self._waiters.pop(message_id, None)
+        if waiter is not None:
+            waiter.stop()
 
     def deliver(self, reply: Envelope) -> bool:
         """Hand a reply to whoever waits for it; False if nobody does."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, suppress
 from typing import get_args
@@ -17,7 +18,7 @@ from bus.redis_streams.keys import Keys, Seat, own_name
 from bus.redis_streams.letters import FIELD, Letters
 from bus.redis_streams.link import Link
 from bus.redis_streams.office import Office
-from bus.redis_streams.positions import positions, waiting
+from bus.redis_streams.positions import positions, speaking, waiting
 from bus.redis_streams.pulse import Pulse
 from bus.redis_streams.tuning import Tuning
 from contracts import BusUnavailable, Clock, Envelope, PermanentError
@@ -148,13 +149,14 @@ class RedisStreamsBus:
     async def groups(self) -> dict[str, GroupState]:
         """See Bus."""
         states: dict[str, GroupState] = {}
+        lost_s = self._office.tuning.min_idle_s
         for kind in get_args(Kind):
             stream = self._keys.work(kind)
             for one in await positions(self._link, stream):
                 states[f"{kind}/{one.group}"] = GroupState(
                     waiting=await waiting(self._link, stream, one),
                     pending=one.pending,
-                    consumers=one.consumers,
+                    consumers=await speaking(self._link, stream, one, lost_s),
                 )
 
         return states
@@ -170,7 +172,11 @@ class RedisStreamsBus:
     async def retry_dead_letter(self, letter_id: str) -> bool:
         """See Bus."""
         letter = await self._letters.get(letter_id)
-        return letter is not None and await self._letters.retry(letter)
+        if letter is None:
+            return False
+
+        self._log.published_again(letter.id, letter.kind)
+        return await self._letters.retry(letter)
 
     async def drop_dead_letter(self, letter_id: str) -> bool:
         """See Bus."""
@@ -179,9 +185,8 @@ class RedisStreamsBus:
     async def close(self) -> None:
         """See Bus."""
         self._closed = True
-        while self._feeds:
-            await self._feeds.pop().close()
-
+        feeds, self._feeds = self._feeds, []
+        await asyncio.gather(*(feed.close() for feed in feeds))
         await self._pulse.close()
         await self._backlog.close()
         await self._hotline.close()

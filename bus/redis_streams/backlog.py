@@ -66,6 +66,9 @@ class Backlog:
         level = self._levels[kind]
         task = self._measuring(kind, level)
         await asyncio.wait([task])
+        if task.cancelled():
+            raise BusUnavailable("The bus is closed.", code="draining")
+
         task.result()
         if level.measured + level.since >= self._capacity:
             raise BusUnavailable(code="bus_backlog", delay=_RETRY_AFTER_S)

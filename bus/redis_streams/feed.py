@@ -56,6 +56,7 @@ class Feed:
         self._space = asyncio.Event()
         self._grouped = asyncio.Event()
         self._closing = False
+        self._made = False
         self._read_all = False
         self._lock = asyncio.Lock()
         self._cursor = _START
@@ -102,17 +103,18 @@ class Feed:
         await self._acks.flush()
 
     async def _hand_back(self) -> None:
-        """Let others claim at once what is left here, or forget this consumer."""
-        seat, call = self._seat, self._office.link.call
+        """Let others claim at once what is left here.
+
+        The consumer stays until the janitor comes: Redis may have handed it one more
+        message without our knowing, and forgets with a consumer what it holds.
+        """
+        seat = self._seat
         left = await self._owned(0)
         if left:
             idle = _milliseconds(self._office.tuning.min_idle_s)
             to = (seat.stream, seat.group, seat.consumer)
+            call = self._office.link.call
             await call(b"XCLAIM", *to, 0, *left, b"IDLE", idle, b"JUSTID")
-        else:
-            await call(
-                b"XGROUP", b"DELCONSUMER", seat.stream, seat.group, seat.consumer
-            )
 
     # reading
 
@@ -124,7 +126,7 @@ class Feed:
                 while not self._closing:
                     await self._turn()
             except GroupMissing:
-                self._office.log.alarm("group_missing", **self._named())
+                self._miss_group()
                 await self._pause()
             except BusUnavailable:
                 self._grouped.set()
@@ -139,8 +141,9 @@ class Feed:
         making = (b"XGROUP", b"CREATE", seat.stream, seat.group, b"0", b"MKSTREAM")
         try:
             await self._link.call(*making)
+            self._made = True
         except GroupThere:
-            pass
+            self._made = True
         except BusUnavailable as error:
             # with its memory full Redis makes no group, and still serves one
             if error.code != "bus_backlog":
@@ -238,6 +241,13 @@ class Feed:
             await self._space.wait()
 
         return 1
+
+    def _miss_group(self) -> None:
+        """A group that was there took its messages with it."""
+        if self._made:
+            self._made = False
+            self._office.log.alarm("group_missing", **self._named())
+            self._office.ring()
 
     async def _pause(self) -> None:
         """Wait before the next attempt, longer each time, not beyond the limit."""

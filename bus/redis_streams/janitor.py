@@ -11,6 +11,7 @@ from typing import get_args
 from bus.redis_streams.keys import own_name
 from bus.redis_streams.office import Office
 from bus.redis_streams.positions import Position, positions
+from contracts import BusUnavailable
 from contracts.envelope import Kind
 
 _KINDS: tuple[str, ...] = get_args(Kind)
@@ -27,14 +28,22 @@ class Janitor:
 
     async def work(self) -> None:
         """One round, unless somebody just made one. Raises BusUnavailable."""
-        turn_ms = round(self._office.tuning.pulse_s * 900)
-        first = await self._link.call(
-            *(b"SET", self._office.keys.janitor, self._token),
-            *(b"NX", b"PX", max(turn_ms, 1)),
-        )
-        if first is not None:
+        if await self._is_first():
             streams = [self._office.keys.work(kind) for kind in _KINDS]
             await asyncio.gather(*map(self._clean, streams))
+
+    async def _is_first(self) -> bool:
+        turn_ms = round(self._office.tuning.pulse_s * 900)
+        take = (b"SET", self._office.keys.janitor, self._token, b"NX", b"PX", turn_ms)
+        try:
+            return await self._link.call(*take) is not None
+        except BusUnavailable as error:
+            # a full Redis takes no token, and room is what it needs; two who trim
+            # at once do what one of them does
+            if error.code == "bus_backlog":
+                return True
+
+            raise
 
     async def _clean(self, stream: bytes) -> None:
         groups = await positions(self._link, stream)

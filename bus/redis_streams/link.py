@@ -109,14 +109,19 @@ class Link:
                 self._wanted.clear()
                 await self._wanted.wait()
 
-            connection = self._address.connection(self._name)
             try:
-                await self._use(connection)
-            finally:
-                await connection.disconnect(nowait=True)
+                await self._connect_and_serve(self._address.connection(self._name))
+            except Exception as error:  # noqa: BLE001  whatever the driver raises
+                self._refuse_sent(error)
+
+    async def _connect_and_serve(self, connection: AbstractConnection) -> None:
+        try:
+            await self._use(connection)
+        finally:
+            await connection.disconnect(nowait=True)
 
     async def _use(self, connection: AbstractConnection) -> None:
-        """Serve until the connection breaks; whoever is concerned is told."""
+        """Serve until the connection breaks. Raises what broke it."""
         try:
             with anyio.fail_after(self._deadline_s):
                 await connection.connect()  # type: ignore[no-untyped-call]
@@ -126,10 +131,7 @@ class Link:
 
         self.connections += 1
         self._asked[:0] = [self._first(command) for command in self._opening()]
-        try:
-            await self._serve(connection)
-        except Exception as error:  # noqa: BLE001  whatever the driver raises
-            self._refuse_sent(error)
+        await self._serve(connection)
 
     async def _serve(self, connection: AbstractConnection) -> None:
         """Send and read until it breaks. Raises what broke it."""
@@ -138,7 +140,7 @@ class Link:
             self._read(connection), name=f"{self._name}: hears Redis"
         )
         reading.add_done_callback(lambda _: self._wanted.set())
-        watch = self._loop.call_later(self._deadline_s / 4, self._watch, reading)
+        self._watch_soon(reading)
         try:
             while not reading.done():
                 self._wanted.clear()
@@ -147,7 +149,6 @@ class Link:
 
                 await self._wanted.wait()
         finally:
-            watch.cancel()
             reading.cancel()
             await asyncio.wait([reading])
 
@@ -180,14 +181,23 @@ class Link:
             else:
                 _settle(self._unanswered.popleft(), reply)
 
-    def _watch(self, reading: asyncio.Task[None]) -> None:
-        """Break the connection if the oldest call is overdue, and look again soon."""
-        overdue = self._loop.time() - self._moved_at > self._deadline_s
-        if self._unanswered and overdue:
+    def _watch_soon(self, reading: asyncio.Task[None]) -> None:
+        due = self._loop.time() + self._deadline_s / 4
+        self._loop.call_at(due, self._watch, reading, due)
+
+    def _watch(self, reading: asyncio.Task[None], due: float) -> None:
+        """Break the connection if the oldest call is overdue, and look again soon.
+
+        A loop that was blocked itself may not have read what has arrived long ago.
+        """
+        now = self._loop.time()
+        blocked = now - due > self._deadline_s / 4
+        overdue = now - self._moved_at > self._deadline_s
+        if self._unanswered and overdue and not blocked:
             self._late = True
             reading.cancel()
         elif not reading.done():
-            self._loop.call_later(self._deadline_s / 4, self._watch, reading)
+            self._watch_soon(reading)
 
     def _first(self, command: Command) -> tuple[Command, Reply]:
         reply: Reply = self._loop.create_future()

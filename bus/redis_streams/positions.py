@@ -15,7 +15,6 @@ class Position(NamedTuple):
     """A group: what it was given last, and how much it has and has not taken."""
 
     group: str
-    consumers: int
     pending: int
     last: bytes
     """The id of the entry that was delivered last."""
@@ -60,11 +59,19 @@ async def waiting(link: Link, stream: bytes, position: Position) -> int:
     return counted
 
 
+async def speaking(
+    link: Link, stream: bytes, position: Position, within_s: float
+) -> int:
+    """Consumers of the group that were heard of so recently. Raises BusUnavailable."""
+    rows = await link.call(b"XINFO", b"CONSUMERS", stream, position.group)
+    idle_ms = (dict(zip(row[::2], row[1::2], strict=True))[b"idle"] for row in rows)
+    return sum(idle < within_s * 1_000 for idle in idle_ms)
+
+
 def _position(row: list[Any]) -> Position:
     said = dict(zip(row[::2], row[1::2], strict=True))
     return Position(
         group=said[b"name"].decode(),
-        consumers=said[b"consumers"],
         pending=said[b"pending"],
         last=said[b"last-delivered-id"],
         lag=said.get(b"lag"),

@@ -59,16 +59,19 @@ class Pulse:
 
     async def _beat(self) -> None:
         while True:
-            try:
-                await self._look()
-                await self._check_settings()
-                await self._janitor.work()
-            except BusUnavailable as error:
-                self._office.log.dropped("pulse", error)
-            except Exception as error:  # noqa: BLE001  a pulse outlives its errors
-                self._office.log.alarm("pulse", error=repr(error))
+            for step in (self._look, self._check_settings, self._janitor.work):
+                await self._do(step)
 
             await anyio.sleep(self._office.tuning.pulse_s)
+
+    async def _do(self, step: Callable[[], Awaitable[None]]) -> None:
+        """One step; a full Redis refuses the mark, and is cleaned all the same."""
+        try:
+            await step()
+        except BusUnavailable as error:
+            self._office.log.dropped("pulse", error)
+        except Exception as error:  # noqa: BLE001  a pulse outlives its errors
+            self._office.log.alarm("pulse", error=repr(error))
 
     async def _look(self) -> None:
         """Find the mark of before, and leave the next one."""
@@ -107,6 +110,8 @@ class Pulse:
     async def _ring(self) -> None:
         while True:
             await self._gone.wait()
+            # what is lost at once is noticed bit by bit
+            await anyio.sleep(self._office.tuning.pulse_s)
             self._gone.clear()
             for ring in tuple(self._rings):
                 await self._rung(ring)

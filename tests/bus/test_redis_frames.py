@@ -7,18 +7,8 @@ import hmac
 import pytest
 
 from bus.codec import Codec, TooNew, Unreadable, Unsigned
-from contracts import (
-    Channel,
-    ConfigurationError,
-    Decision,
-    Envelope,
-    PermanentError,
-    Principal,
-    Proposer,
-    new_id,
-    said,
-)
-from tests.support.redis_buses import AT, KEY, ready, signed
+from contracts import ConfigurationError, PermanentError
+from tests.support.redis_buses import KEY, large, ready, signed
 
 CODEC = Codec(KEY)
 
@@ -80,12 +70,12 @@ def test_a_signed_frame_that_is_no_envelope_tells_places_and_no_values() -> None
 
 
 def test_a_message_of_exactly_the_limit_is_written_and_one_byte_more_is_not() -> None:
-    frame_of_empty = CODEC.encode(decision(""))
+    frame_of_empty = CODEC.encode(large(""))
     room = 262_144 - len(frame_of_empty.partition(b"\n")[2])
 
-    assert CODEC.encode(decision("x" * room))
+    assert CODEC.encode(large("x" * room))
     with pytest.raises(PermanentError) as caught:
-        CODEC.encode(decision("x" * (room + 1)))
+        CODEC.encode(large("x" * (room + 1)))
     assert caught.value.code == "message_too_large"
 
 
@@ -94,19 +84,3 @@ def test_a_key_that_is_too_short_is_refused_without_being_told() -> None:
         Codec(b"short and secret")
 
     assert "secret" not in str(caught.value)
-
-
-def decision(text: str) -> Envelope:
-    body = Decision(
-        id=new_id("dec"),
-        action="workflow.run",
-        args={"input": text},
-        proposer=Proposer(kind="user", id="ada"),
-        principal=Principal(
-            id="key", kind="api_key", subject="ada", permissions=(), tenant="default"
-        ),
-        channel=Channel(kind="http"),
-        not_after=AT,
-        created_at=AT,
-    )
-    return said(body, by="test", tenant="default", at=AT)

@@ -13,7 +13,16 @@ from redis.asyncio import Redis
 from bus.codec import Codec
 from bus.redis_streams import RedisStreamsBus, Tuning
 from bus.redis_streams.keys import Keys
-from contracts import Clock, Envelope, new_id, said
+from contracts import (
+    Channel,
+    Clock,
+    Decision,
+    Envelope,
+    Principal,
+    Proposer,
+    new_id,
+    said,
+)
 from contracts.envelope import RunReady
 from sluicegate.clock import SystemClock
 from tests.support.servers import RedisServer
@@ -61,13 +70,13 @@ class Place:
             await bus.close()
 
     async def run(self, *command: Any) -> Any:
-        """What Redis answers to a command, as it answers, on a connection of its own."""
+        """What Redis answers to a command, raw, on a connection of its own."""
         client = Redis.from_url(
             self.server.url, protocol=2, socket_timeout=5, single_connection_client=True
         )
         client.response_callbacks.clear()
         try:
-            return await client.execute_command(*command)
+            return await client.execute_command(*command)  # type: ignore[no-untyped-call]
         finally:
             await client.aclose()
 
@@ -91,6 +100,23 @@ def ready(**more: Any) -> Envelope:
     """A small message."""
     body = RunReady(run_id=new_id("run"))
     return said(body, by="test", tenant="default", at=AT, **more)
+
+
+def large(text: str = "x" * 100_000) -> Envelope:
+    """A decision that carries a text."""
+    body = Decision(
+        id=new_id("dec"),
+        action="workflow.run",
+        args={"input": text},
+        proposer=Proposer(kind="user", id="ada"),
+        principal=Principal(
+            id="key", kind="api_key", subject="ada", permissions=(), tenant="default"
+        ),
+        channel=Channel(kind="http"),
+        not_after=AT,
+        created_at=AT,
+    )
+    return said(body, by="test", tenant="default", at=AT)
 
 
 def signed(version: bytes, text: bytes) -> bytes:
