@@ -18,7 +18,7 @@ from bus.redis_streams.keys import Keys, Seat, own_name
 from bus.redis_streams.letters import FIELD, Letters
 from bus.redis_streams.link import Link
 from bus.redis_streams.office import Office
-from bus.redis_streams.positions import positions, speaking, waiting
+from bus.redis_streams.positions import Position, consumers, positions, waiting
 from bus.redis_streams.pulse import Pulse
 from bus.redis_streams.tuning import Tuning
 from contracts import BusUnavailable, Clock, Envelope, PermanentError
@@ -147,17 +147,12 @@ class RedisStreamsBus:
         await self._link.call(b"SET", self._keys.ping, 1, b"PX", 1_000)
 
     async def groups(self) -> dict[str, GroupState]:
-        """See Bus."""
+        """See Bus. Later tries count as pending here: they were handed out."""
         states: dict[str, GroupState] = {}
-        lost_s = self._office.tuning.min_idle_s
         for kind in get_args(Kind):
             stream = self._keys.work(kind)
             for one in await positions(self._link, stream):
-                states[f"{kind}/{one.group}"] = GroupState(
-                    waiting=await waiting(self._link, stream, one),
-                    pending=one.pending,
-                    consumers=await speaking(self._link, stream, one, lost_s),
-                )
+                states[f"{kind}/{one.group}"] = await self._state(stream, one)
 
         return states
 
@@ -195,6 +190,14 @@ class RedisStreamsBus:
             await self._link.call(b"PING")
 
         await self._link.close()
+
+    async def _state(self, stream: bytes, position: Position) -> GroupState:
+        drawing = await consumers(self._link, self._keys, stream, position.group)
+        return GroupState(
+            waiting=await waiting(self._link, stream, position),
+            pending=position.pending,
+            consumers=sum(one.alive for one in drawing),
+        )
 
     def _refuse_closed(self) -> None:
         if self._closed:

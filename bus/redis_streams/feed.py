@@ -109,6 +109,7 @@ class Feed:
         message without our knowing, and forgets with a consumer what it holds.
         """
         seat = self._seat
+        self._office.link.tell(b"DEL", self._office.keys.alive(seat.consumer))
         left = await self._owned(0)
         if left:
             idle = _milliseconds(self._office.tuning.min_idle_s)
@@ -299,8 +300,11 @@ class Feed:
     # keeping
 
     async def _keep(self) -> None:
-        """Tell Redis of what is still handled here, so that nobody claims it."""
+        """Tell Redis that we live, and of what we hold, so that nobody claims it."""
+        alive = self._office.keys.alive(self._seat.consumer)
+        lives_ms = _milliseconds(self._office.tuning.min_idle_s)
         while True:
+            self._office.link.tell(b"SET", alive, 1, b"PX", lives_ms)
             await anyio.sleep(self._office.tuning.claim_s)
             if self._acks.held:
                 with suppress(BusUnavailable):

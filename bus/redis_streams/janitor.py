@@ -10,7 +10,7 @@ from typing import get_args
 
 from bus.redis_streams.keys import own_name
 from bus.redis_streams.office import Office
-from bus.redis_streams.positions import Position, positions
+from bus.redis_streams.positions import Position, consumers, positions
 from contracts import BusUnavailable
 from contracts.envelope import Kind
 
@@ -56,7 +56,7 @@ class Janitor:
         if lowest != b"0-0":
             await self._link.call(b"XTRIM", stream, b"MINID", b"=", lowest)
 
-        await asyncio.gather(*(self._forget_idle(stream, one) for one in groups))
+        await asyncio.gather(*(self._forget_idle(stream, one.group) for one in groups))
 
     async def _floor(self, stream: bytes, position: Position) -> bytes:
         """The lowest entry that the group still needs.
@@ -69,14 +69,16 @@ class Janitor:
         _, oldest, _, _ = await self._link.call(b"XPENDING", stream, position.group)
         return _next(position.last) if oldest is None else oldest
 
-    async def _forget_idle(self, stream: bytes, position: Position) -> None:
-        """Remove consumers that are gone; never one with something pending."""
-        idle_ms = self._office.tuning.consumer_idle_s * 1_000
-        rows = await self._link.call(b"XINFO", b"CONSUMERS", stream, position.group)
-        for row in rows:
-            said = dict(zip(row[::2], row[1::2], strict=True))
-            if not said[b"pending"] and said[b"idle"] > idle_ms:
-                gone = (stream, position.group, said[b"name"])
+    async def _forget_idle(self, stream: bytes, group: str) -> None:
+        """Remove consumers that are gone.
+
+        Never one with something pending, and never one that may be handed something
+        this very moment: Redis forgets with a consumer what it holds.
+        """
+        keys, idle_s = self._office.keys, self._office.tuning.consumer_idle_s
+        for one in await consumers(self._link, keys, stream, group):
+            if not one.alive and not one.pending and one.idle_ms > idle_s * 1_000:
+                gone = (stream, group, one.name)
                 await self._link.call(b"XGROUP", b"DELCONSUMER", *gone)
 
     def _alarm_unknown(self, stream: bytes, groups: tuple[Position, ...]) -> None:

@@ -31,6 +31,10 @@ class Keys:
         """The failed tries of what a group holds, by entry."""
         return b"%bfailures:%b:%b" % (self._tag, kind.encode(), group.encode())
 
+    def alive(self, consumer: str) -> bytes:
+        """What a consumer leaves there for as long as it lives."""
+        return b"%balive:%b" % (self._tag, consumer.encode())
+
     def mark(self, process: str) -> bytes:
         """What a process left behind to see whether the bus forgets."""
         return b"%bmark:%b" % (self._tag, process.encode())

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, NamedTuple
 
+from bus.redis_streams.keys import Keys
 from bus.redis_streams.link import Link
 from bus.redis_streams.refusals import KeyMissing
 
@@ -59,13 +61,32 @@ async def waiting(link: Link, stream: bytes, position: Position) -> int:
     return counted
 
 
-async def speaking(
-    link: Link, stream: bytes, position: Position, within_s: float
-) -> int:
-    """Consumers of the group that were heard of so recently. Raises BusUnavailable."""
-    rows = await link.call(b"XINFO", b"CONSUMERS", stream, position.group)
-    idle_ms = (dict(zip(row[::2], row[1::2], strict=True))[b"idle"] for row in rows)
-    return sum(idle < within_s * 1_000 for idle in idle_ms)
+class Consumer(NamedTuple):
+    """One that draws from a group, and whether it still lives."""
+
+    name: str
+    pending: int
+    idle_ms: int
+    alive: bool
+
+
+async def consumers(
+    link: Link, keys: Keys, stream: bytes, group: str
+) -> tuple[Consumer, ...]:
+    """The consumers of a group. Raises BusUnavailable.
+
+    Redis' idle time alone says nothing: before 7.2 one that waits is idle too.
+    """
+    rows = await link.call(b"XINFO", b"CONSUMERS", stream, group)
+    said = [dict(zip(row[::2], row[1::2], strict=True)) for row in rows]
+    names = [one[b"name"].decode() for one in said]
+    alive = [link.call(b"EXISTS", keys.alive(name)) for name in names]
+    return tuple(
+        Consumer(name, one[b"pending"], one[b"idle"], bool(lives))
+        for name, one, lives in zip(
+            names, said, await asyncio.gather(*alive), strict=True
+        )
+    )
 
 
 def _position(row: list[Any]) -> Position:

@@ -245,6 +245,32 @@ async def test_consumers_that_are_gone_are_forgotten_unless_they_hold_something(
         assert await _has_consumers(place, 1)
 
 
+async def test_a_consumer_that_only_waits_is_not_forgotten(place: Place) -> None:
+    heard, message = Heard(), ready()
+    async with place.bus(replace(QUICK, consumer_idle_s=0.2)) as bus:
+        bus.subscribe("run_ready", "worker", heard)
+        await bus.publish(message)
+        await heard.until({message.id})
+        await anyio.sleep(1)
+        assert await _has_consumers(place, 1)
+
+
+async def test_only_living_subscriptions_count_as_consumers(place: Place) -> None:
+    async with place.bus() as one, place.bus() as other:
+        feed = one.subscribe("run_ready", "worker", Heard())
+        other.subscribe("run_ready", "worker", Heard())
+        for _ in range(30):
+            await one.publish(ready())
+
+        assert await until(lambda: _counts_consumers(other, 2))
+        await feed.close()
+        assert await _counts_consumers(other, 1)
+
+
+async def _counts_consumers(bus: Bus, count: int) -> bool:
+    return (await bus.groups())["run_ready/worker"].consumers == count
+
+
 async def _published(bus: Bus, message: Envelope) -> str:
     """The id of a message that was published, however often that took."""
     with anyio.fail_after(10):

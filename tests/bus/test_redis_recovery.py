@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -13,7 +14,7 @@ from structlog.testing import capture_logs
 
 from contracts import BusUnavailable, Envelope, TemporaryError
 from tests.support.polling import until
-from tests.support.redis_buses import Heard, Place, ready
+from tests.support.redis_buses import QUICK, Heard, Place, ready
 from tests.support.servers import RedisServer, redis62_binary, running
 
 
@@ -154,7 +155,7 @@ async def test_a_crash_between_burying_and_acknowledging_makes_one_letter(
 
 async def test_what_was_read_and_never_arrived_is_read_again(place: Place) -> None:
     heard, began = Heard(), ready()
-    async with place.bus() as bus:
+    async with place.bus(replace(QUICK, min_idle_s=60)) as bus:
         feed = bus.subscribe("run_ready", "worker", heard)
         await bus.publish(began)
         await heard.until({began.id})
