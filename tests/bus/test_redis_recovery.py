@@ -12,10 +12,15 @@ import anyio
 import pytest
 from structlog.testing import capture_logs
 
+from bus.redis_streams.feed import Feed
+from bus.redis_streams.keys import Seat
 from contracts import BusUnavailable, Envelope, TemporaryError
 from tests.support.polling import until
 from tests.support.redis_buses import QUICK, Heard, Place, ready
 from tests.support.servers import RedisServer, redis62_binary, running
+
+PATIENT = replace(QUICK, min_idle_s=60)
+"""Nothing is taken for lost while a test lasts."""
 
 
 @pytest.fixture(params=["redis_server", "redis62_server"])
@@ -83,14 +88,14 @@ async def test_closing_hands_waiting_retries_to_the_others_at_once(
         await tried(envelope)
         raise TemporaryError(delay=60)
 
-    async with place.bus() as bus:
+    async with place.bus(PATIENT) as bus:
         bus.subscribe("run_ready", "worker", later)
         await bus.publish(message)
         await tried.until({message.id})
 
-    async with place.bus() as bus:
+    async with place.bus(PATIENT) as bus:
         bus.subscribe("run_ready", "worker", heard)
-        await heard.until({message.id}, within_s=1)
+        await heard.until({message.id})
 
 
 async def test_tries_are_counted_across_processes(place: Place) -> None:
@@ -154,18 +159,43 @@ async def test_a_crash_between_burying_and_acknowledging_makes_one_letter(
 
 
 async def test_what_was_read_and_never_arrived_is_read_again(place: Place) -> None:
-    heard, began = Heard(), ready()
-    async with place.bus(replace(QUICK, min_idle_s=60)) as bus:
-        feed = bus.subscribe("run_ready", "worker", heard)
-        await bus.publish(began)
-        await heard.until({began.id})
-        messages = [ready() for _ in range(5)]
-        for message in messages:
-            await place.add("run_ready", place.codec.encode(message))
-            # read under our name, as if the reply had been lost with the connection
-            await _read_as(place, feed._seat.consumer)
-        await _kill_clients(place)
+    heard, messages = Heard(), [ready() for _ in range(5)]
+    await _hand_to_the_dead(place, *messages)
+    async with place.bus(PATIENT) as bus:
+        # as after a break: Redis has handed out, under our name, what we never got
+        seat = Seat(
+            "run_ready",
+            "worker",
+            place.keys.work("run_ready"),
+            place.keys.failures("run_ready", "worker"),
+            "killed",
+        )
+        feed = Feed(bus._office, seat, heard, slots=2)
         await heard.until({message.id for message in messages})
+        await feed.close()
+
+    assert await _all_done(place)
+
+
+async def test_an_acknowledgement_that_failed_is_made_later(mortal: Place) -> None:
+    began, release, heard = anyio.Event(), anyio.Event(), Heard()
+
+    async def handler(envelope: Envelope) -> None:
+        began.set()
+        await release.wait()
+        await heard(envelope)
+
+    async with mortal.bus(PATIENT) as bus:
+        bus.subscribe("run_ready", "worker", handler)
+        message = await _published(bus)
+        await began.wait()
+        await mortal.server.kill()
+        release.set()
+        await heard.until({message})
+        await mortal.server.start()
+        assert await until(lambda: _all_done(mortal))
+
+    assert len(heard.envelopes) == 1
 
 
 async def test_deleted_entries_that_were_pending_are_alarmed_and_rung_for(
