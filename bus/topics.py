@@ -14,7 +14,8 @@ from contracts import BusUnavailable, Envelope
 class Listener:
     """One listener of one topic: a context manager and an iterator of broadcasts.
 
-    It never slows the broadcaster: beyond its buffer it ends with BusUnavailable.
+    It never slows the broadcaster: beyond its buffer it ends with BusUnavailable,
+    and so it does when broadcasts may have been missed.
     """
 
     def __init__(self, topics: Topics, topic: str, buffer: int) -> None:
@@ -22,7 +23,7 @@ class Listener:
         self._topic = topic
         self._buffer = buffer
         self._queue: deque[Envelope] = deque()
-        self._overflowed = False
+        self._end: BusUnavailable | None = None
         self._wake: asyncio.Future[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -44,10 +45,10 @@ class Listener:
         return self
 
     async def __anext__(self) -> Envelope:
-        """The next broadcast. Raises BusUnavailable after an overflow."""
+        """The next broadcast. Raises BusUnavailable after the last whole one."""
         while not self._queue:
-            if self._overflowed:
-                raise BusUnavailable("The listener fell behind.", code="bus_backlog")
+            if self._end is not None:
+                raise self._end
 
             self._wake = asyncio.get_running_loop().create_future()
             await self._wake
@@ -56,11 +57,18 @@ class Listener:
 
     def hear(self, envelope: Envelope) -> None:
         """Take a broadcast, or note that there was no room for it."""
-        if self._overflowed or len(self._queue) >= self._buffer:
-            self._overflowed = True
-        else:
+        if self._end is None and len(self._queue) < self._buffer:
             self._queue.append(envelope)
+            self._look()
+        else:
+            self.end("The listener fell behind.", code="bus_backlog")
 
+    def end(self, message: str, *, code: str) -> None:
+        """Nothing more is heard; the first reason counts."""
+        self._end = self._end or BusUnavailable(message, code=code)
+        self._look()
+
+    def _look(self) -> None:
         if self._wake is not None and not self._wake.done():
             self._wake.set_result(None)
 
@@ -81,6 +89,12 @@ class Topics:
         heard.discard(listener)
         if not heard:
             self._listeners.pop(topic, None)
+
+    def end(self, message: str, *, code: str) -> None:
+        """End all who listen now: they may have missed something."""
+        for listeners in tuple(self._listeners.values()):
+            for listener in tuple(listeners):
+                listener.end(message, code=code)
 
     def broadcast(self, topic: str, make: Callable[[], Envelope]) -> None:
         """Tell every listener of the topic; without one nothing is made."""

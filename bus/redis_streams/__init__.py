@@ -20,8 +20,15 @@ from bus.redis_streams.link import Link
 from bus.redis_streams.office import Office
 from bus.redis_streams.positions import Position, consumers, positions, waiting
 from bus.redis_streams.pulse import Pulse
+from bus.redis_streams.refusals import Unanswered
 from bus.redis_streams.tuning import Tuning
-from contracts import BusUnavailable, Clock, Envelope, PermanentError
+from contracts import (
+    BusUnavailable,
+    Clock,
+    Envelope,
+    MaybePublished,
+    PermanentError,
+)
 from contracts.envelope import Kind
 
 __all__ = ["RedisStreamsBus", "Tuning"]
@@ -72,9 +79,13 @@ class RedisStreamsBus:
             await self._backlog.admit_measured(envelope.kind)
 
         self._log.published(envelope)
-        await self._link.call(
-            b"XADD", self._keys.work(envelope.kind), b"*", FIELD, frame
-        )
+        stream = self._keys.work(envelope.kind)
+        try:
+            await self._link.call(b"XADD", stream, b"*", FIELD, frame)
+        except Unanswered as error:
+            raise MaybePublished(
+                error.message, code=error.code, delay=error.delay
+            ) from error
 
     def subscribe(
         self, kind: Kind, group: str, handler: Handler, *, slots: int = 8

@@ -20,8 +20,8 @@ from contracts import BusUnavailable, Envelope
 class Hotline:
     """One connection of this process that hears channels.
 
-    After a break it hears all of them again by itself. What was said in between is
-    lost without a word: everybody who listens looks into the store as well.
+    After a break it hears replies again by itself. Who listened to topics is told that
+    something may be missed: they look into the store and listen again.
     """
 
     def __init__(self, office: Office, process: str) -> None:
@@ -30,13 +30,13 @@ class Hotline:
         self._topics = Topics()
         self._wanted: Counter[bytes] = Counter()
         self._heard = asyncio.Event()
+        self._broken = asyncio.Event()
         self.replies = ReplyChannel()
         self._link = Link(
             office.address,
             f"{process}:hotline",
             deadline_s=office.tuning.deadline_s,
-            opening=self._opening,
-            hear=self._hear,
+            ear=self,
         )
         self._task = asyncio.create_task(self._keep(), name="hotline: stays connected")
 
@@ -81,8 +81,15 @@ class Hotline:
             del self._wanted[channel]
             self._link.tell(b"UNSUBSCRIBE", channel)
 
-    def _opening(self) -> Iterable[Command]:
+    def opening(self) -> Iterable[Command]:
+        """See Ear."""
         return [(b"SUBSCRIBE", channel) for channel in (self._own, *self._wanted)]
+
+    def broke(self) -> None:
+        """See Ear."""
+        self._heard.clear()
+        self._broken.set()
+        self._topics.end("Broadcasts may be missed.", code="redis_unavailable")
 
     async def _keep(self) -> None:
         """Notice a break, connect again, and say whether anything can be heard."""
@@ -90,12 +97,15 @@ class Hotline:
             try:
                 await self._link.call(b"PING")
                 self._heard.set()
-                await anyio.sleep(self._office.tuning.pulse_s)
+                self._broken.clear()
+                with anyio.move_on_after(self._office.tuning.pulse_s):
+                    await self._broken.wait()
             except BusUnavailable:
                 self._heard.clear()
                 await anyio.sleep(self._office.tuning.pulse_s / 4)
 
-    def _hear(self, channel: bytes, frame: bytes) -> None:
+    def hear(self, channel: bytes, frame: bytes) -> None:
+        """See Ear."""
         try:
             envelope = self._office.codec.decode(frame)
         except Unsigned:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Protocol
 
 import anyio
 from redis.asyncio.connection import AbstractConnection
@@ -13,12 +13,25 @@ from redis.exceptions import ResponseError
 
 from bus.log_lines import LogLines
 from bus.redis_streams.address import Address
-from bus.redis_streams.refusals import refusal
+from bus.redis_streams.refusals import refusal, unanswered
 from contracts import BusUnavailable
 
 Part = bytes | str | int
 Command = tuple[Part, ...]
 Reply = asyncio.Future[Any]
+
+
+class Ear(Protocol):
+    """Whoever hears channels over a link."""
+
+    def opening(self) -> Iterable[Command]:
+        """What is said first on each connection."""
+
+    def hear(self, channel: bytes, frame: bytes) -> None:
+        """Take what was published."""
+
+    def broke(self) -> None:
+        """From now on something may be missed, until the next opening."""
 
 
 class Link:
@@ -28,7 +41,7 @@ class Link:
     and a reply reaches whoever asked even if others were cancelled in between. A
     call that is not answered within ``deadline_s`` breaks the connection and fails,
     with everything else that was sent; what was not sent yet goes with the next one.
-    Every failure is a BusUnavailable.
+    Every failure is a BusUnavailable, an Unanswered if the command may have run.
     """
 
     def __init__(
@@ -37,18 +50,13 @@ class Link:
         name: str,
         *,
         deadline_s: float,
-        opening: Callable[[], Iterable[Command]] = tuple,
-        hear: Callable[[bytes, bytes], None] | None = None,
+        ear: Ear | None = None,
     ) -> None:
-        """``opening`` is said first on each connection.
-
-        ``hear`` takes channel and frame of what is published to this connection.
-        """
+        """``ear`` hears what is published to the channels that it asks for."""
         self._address = address
         self._name = name
         self._deadline_s = deadline_s
-        self._opening = opening
-        self._hear = hear
+        self._ear = ear
         self._asked: list[tuple[Command, Reply]] = []
         self._unanswered: deque[Reply] = deque()
         self._wanted = asyncio.Event()
@@ -113,6 +121,8 @@ class Link:
                 await self._connect_and_serve(self._address.connection(self._name))
             except Exception as error:  # noqa: BLE001  whatever the driver raises
                 self._refuse_sent(error)
+                if self._ear is not None:
+                    self._ear.broke()
 
     async def _connect_and_serve(self, connection: AbstractConnection) -> None:
         try:
@@ -130,7 +140,9 @@ class Link:
             return
 
         self.connections += 1
-        self._asked[:0] = [self._first(command) for command in self._opening()]
+        if self._ear is not None:
+            self._asked[:0] = [self._first(each) for each in self._ear.opening()]
+
         await self._serve(connection)
 
     async def _serve(self, connection: AbstractConnection) -> None:
@@ -176,8 +188,8 @@ class Link:
                 reply = error
 
             self._moved_at = self._loop.time()
-            if self._hear is not None and _is_published(reply):
-                self._hear(reply[1], reply[2])
+            if self._ear is not None and _is_published(reply):
+                self._ear.hear(reply[1], reply[2])
             else:
                 _settle(self._unanswered.popleft(), reply)
 
@@ -215,9 +227,9 @@ class Link:
             _settle(reply, error)
 
     def _refuse_sent(self, error: Exception) -> None:
-        unanswered, self._unanswered = self._unanswered, deque()
-        for reply in unanswered:
-            _settle(reply, error)
+        sent, self._unanswered = self._unanswered, deque()
+        for reply in sent:
+            _settle(reply, unanswered(error))
 
 
 def _packed(command: Command) -> bytes:

@@ -9,6 +9,12 @@ from contracts import BusUnavailable
 _RETRY_AFTER_S = 1.0
 
 
+class Unanswered(BusUnavailable):
+    """The command was sent; whether it ran is not known."""
+
+    code = "redis_unavailable"
+
+
 class GroupMissing(BusUnavailable):
     """The group is not there: Redis lost it, or never had it."""
 
@@ -35,6 +41,12 @@ _BY_BEGINNING: tuple[tuple[str, type[BusUnavailable]], ...] = (
     ("ERR no such key", KeyMissing),
 )
 """Replies that say something about the data; the first fitting row counts."""
+
+
+def unanswered(error: BaseException) -> Unanswered:
+    """The error for whoever was not answered when this error broke the connection."""
+    told = refusal(error)
+    return Unanswered(told.message, code=told.code, delay=told.delay)
 
 
 def refusal(error: BaseException) -> BusUnavailable:

@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from bus import open_bus
-from contracts import BusUnavailable, ConfigurationError
+from contracts import BusUnavailable, ConfigurationError, MaybePublished
 from tests.support.clock import FakeClock
 from tests.support.polling import until
 from tests.support.redis_buses import KEY, Heard, Place, ready
@@ -62,6 +62,7 @@ async def test_a_bus_opens_without_redis_and_heals_when_it_comes(
             with pytest.raises(BusUnavailable) as caught:
                 await refused
             assert caught.value.code == "redis_unavailable"
+            assert not isinstance(caught.value, MaybePublished)
         with pytest.raises(BusUnavailable):
             await bus.ask(ready(), timeout_s=5)
         with pytest.raises(BusUnavailable):
