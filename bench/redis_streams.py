@@ -22,32 +22,44 @@ from tests.support.servers import RedisServer, running
 
 _CLOCK = SystemClock()
 _MESSAGES = 20_000
+_ROUNDS = 4
+_PART = _MESSAGES // _ROUNDS
 _AT_ONCE = 64
 _BATCH = 100
 _SINGLE = 2_000
-_CAPACITY_SHARE = 5_000
 _WHAT = "redis streams"
 
 
 async def measure() -> None:
-    """Print the rates of the bus and of batches of 100 on one and the same server."""
+    """Print the rates of the bus and of batches of 100 on one and the same server.
+
+    They take turns, so that whatever else the machine does slows both alike.
+    """
+    cases = {
+        "by hand, batches of 100: write": _write_by_hand,
+        "publish, 64 at once": _publish_by_bus,
+        "by hand, batches of 100: both": _both_by_hand,
+        "end to end": _both_by_bus,
+    }
     with tempfile.TemporaryDirectory() as folder:
         server = RedisServer(Path(folder))
         async with running(server):
-            written, handled = await _by_hand(server.url)
-            await _by_bus(server.url, written, handled)
+            seconds = dict.fromkeys(cases, 0.0)
+            for _ in range(_ROUNDS):
+                for case, run in cases.items():
+                    seconds[case] += await run(server.url)
+
+            _report({case: _MESSAGES / took for case, took in seconds.items()})
+            parts = quantiles(await _one_at_a_time(server.url), n=100)
+            report(_WHAT, "one at a time", parts[49], "ms", p99=parts[98])
 
 
-async def _by_bus(url: str, written: float, handled: float) -> None:
-    rate = await _publish_rate(url)
-    report(_WHAT, "publish, 64 at once", rate, "per second", of_batches=rate / written)
-    async with _opened(url) as bus:
-        rate = await _end_to_end(bus)
-        report(_WHAT, "end to end", rate, "per second", of_batches=rate / handled)
-
-    async with _opened(url) as bus:
-        parts = quantiles(await _one_at_a_time(bus), n=100)
-        report(_WHAT, "one at a time", parts[49], "ms", p99=parts[98])
+def _report(rates: dict[str, float]) -> None:
+    (written, write), (published, publish), (read, both), (handled, end) = rates.items()
+    report(_WHAT, written, write, "per second")
+    report(_WHAT, published, publish, "per second", of_batches=publish / write)
+    report(_WHAT, read, both, "per second")
+    report(_WHAT, handled, end, "per second", of_batches=end / both)
 
 
 def _opened(url: str) -> AbstractAsyncContextManager[Bus]:
@@ -60,18 +72,14 @@ def _message() -> Envelope:
     return said(RunReady(run_id=new_id("run")), by="bench", tenant="default", at=at)
 
 
-async def _publish_rate(url: str) -> float:
-    """Messages taken per second while nobody reads; never into a full bus."""
-    seconds = 0.0
-    for _ in range(_MESSAGES // _CAPACITY_SHARE):
-        messages = [_message() for _ in range(_CAPACITY_SHARE)]
-        async with _opened(url) as bus:
-            await bus.publish(_message())
-            began = time.perf_counter()
-            await _publish(bus, messages)
-            seconds += time.perf_counter() - began
-
-    return _MESSAGES / seconds
+async def _publish_by_bus(url: str) -> float:
+    """Seconds to publish while nobody reads; never into a full bus."""
+    messages = [_message() for _ in range(_PART)]
+    async with _opened(url) as bus:
+        await bus.publish(_message())
+        began = time.perf_counter()
+        await _publish(bus, messages)
+        return time.perf_counter() - began
 
 
 async def _publish(bus: Bus, messages: list[Envelope]) -> None:
@@ -95,56 +103,63 @@ class _Counting:
             self.all.set()
 
 
-async def _end_to_end(bus: Bus) -> float:
-    """Messages per second from publishing to the end of the handler."""
-    messages = [_message() for _ in range(_MESSAGES)]
-    counting = _Counting(_MESSAGES)
-    bus.subscribe("run_ready", "bench", counting, slots=_AT_ONCE)
-    began = time.perf_counter()
-    await _publish(bus, messages)
-    await counting.all.wait()
-    return _MESSAGES / (time.perf_counter() - began)
+async def _both_by_bus(url: str) -> float:
+    """Seconds from the first publishing to the end of the last handler."""
+    messages = [_message() for _ in range(_PART)]
+    counting = _Counting(_PART)
+    async with _opened(url) as bus:
+        bus.subscribe("run_ready", "bench", counting, slots=_AT_ONCE)
+        began = time.perf_counter()
+        await _publish(bus, messages)
+        await counting.all.wait()
+        return time.perf_counter() - began
 
 
-async def _one_at_a_time(bus: Bus) -> list[float]:
+async def _one_at_a_time(url: str) -> list[float]:
     """Milliseconds from publishing a message to its handler, on an idle bus."""
-    arrived = asyncio.Event()
+    arrived, times = asyncio.Event(), list[float]()
 
     async def handler(_: Envelope) -> None:
         arrived.set()
 
-    bus.subscribe("run_ready", "bench", handler)
-    times = []
-    for _ in range(_SINGLE):
-        arrived.clear()
-        began = time.perf_counter()
-        await bus.publish(_message())
-        await arrived.wait()
-        times.append((time.perf_counter() - began) * 1_000)
+    async with _opened(url) as bus:
+        bus.subscribe("run_ready", "bench", handler)
+        for _ in range(_SINGLE):
+            arrived.clear()
+            began = time.perf_counter()
+            await bus.publish(_message())
+            await arrived.wait()
+            times.append((time.perf_counter() - began) * 1_000)
 
     return times[_SINGLE // 10 :]
 
 
-async def _by_hand(url: str) -> tuple[float, float]:
-    """Writes, and writes and reads per second, of batches of 100 without a bus."""
+async def _write_by_hand(url: str) -> float:
+    """Seconds to write batches, with nothing but the driver."""
     async with Redis.from_url(url, protocol=2) as redis:
-        frames = [_message().model_dump_json().encode() for _ in range(_BATCH)]
+        frames, stream = _frames(), new_id("msg")
         began = time.perf_counter()
-        for _ in range(_MESSAGES // _BATCH):
-            await _write(redis, "by hand: write", frames)
+        for _ in range(_PART // _BATCH):
+            await _write(redis, stream, frames)
 
-        written = _MESSAGES / (time.perf_counter() - began)
-        await redis.xgroup_create("by hand: both", "bench", "0", mkstream=True)
+        return time.perf_counter() - began
+
+
+async def _both_by_hand(url: str) -> float:
+    """Seconds to write, read and acknowledge batches, with nothing but the driver."""
+    async with Redis.from_url(url, protocol=2) as redis:
+        frames, stream = _frames(), new_id("msg")
+        await redis.xgroup_create(stream, "bench", "0", mkstream=True)
         began = time.perf_counter()
-        for _ in range(_MESSAGES // _BATCH):
-            await _write(redis, "by hand: both", frames)
-            await _read(redis, "by hand: both")
+        for _ in range(_PART // _BATCH):
+            await _write(redis, stream, frames)
+            await _read(redis, stream)
 
-        handled = _MESSAGES / (time.perf_counter() - began)
+        return time.perf_counter() - began
 
-    report(_WHAT, "by hand, batches of 100: write", written, "per second")
-    report(_WHAT, "by hand, batches of 100: both", handled, "per second")
-    return written, handled
+
+def _frames() -> list[bytes]:
+    return [_message().model_dump_json().encode() for _ in range(_BATCH)]
 
 
 async def _write(redis: Redis, stream: str, frames: list[bytes]) -> None:
