@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import AsyncIterator
 
 import anyio
 import pytest
+import structlog
 
 from bus import Bus, open_bus
 from contracts import (
@@ -25,6 +27,7 @@ from contracts import (
 )
 from contracts.envelope import RunNudged, RunReady
 from tests.support.clock import FakeClock
+from tests.support.logging import restored
 from tests.support.servers import RedisServer
 
 AT = "2026-11-21T03:54:40.123Z"
@@ -47,8 +50,12 @@ def url(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 async def bus(url: str, clock: FakeClock) -> AsyncIterator[Bus]:
     key, namespace = secrets.token_bytes(32), new_id("msg")
-    async with open_bus(url, clock, key=key, namespace=namespace) as opened:
-        yield opened
+    with restored():
+        # tens of thousands of lines would be what is measured by the time limits
+        warnings = structlog.make_filtering_bound_logger(logging.WARNING)
+        structlog.configure(wrapper_class=warnings)
+        async with open_bus(url, clock, key=key, namespace=namespace) as opened:
+            yield opened
 
 
 def ready(**more: object) -> Envelope:
