@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from store.mongo.database import Database, Document
-from store.mongo.ledger import unchained
+from store.mongo.outbox import SINCE
 from store.mongo.schema import PRESENT
+from store.mongo.words import in_our_words
 
 _PLAIN = (
     "decisions",
@@ -35,15 +36,35 @@ _HEADS = {
 
 async def counts_of(database: Database) -> dict[str, int]:
     """How many rows there are; events and what waits for the ledger one by one."""
-    counts = {name: await _count(database, name, {}) for name in _PLAIN}
-    counts["approvals"] = await _count(database, "decisions", {"approval.id": PRESENT})
-    linked = await _count(database, "ledger", {})
-    counts["ledger"] = linked + await unchained(database, {})
-    events = await database.summed("run_events", {}, {"$size": "$events"})
-    counts["run_events"] = events.get(None, 0)
-    heads = await database.summed("heads", {}, 1, "$kind")
-    return counts | {name: heads.get(kind, 0) for kind, name in _HEADS.items()}
+    first, *others = [_counting(name, name) for name in _PLAIN] + _SPECIAL
+    stages = [*first[1], *({"$unionWith": _union(*each)} for each in others)]
+    with in_our_words():
+        cursor = await database.collection(first[0]).aggregate(stages)
+        found = {each["_id"]: each["n"] async for each in cursor}
+
+    counts = {name: found.get(name, 0) for name in (*_PLAIN, "approvals", "run_events")}
+    counts["ledger"] = sum(found.get(each, 0) for each in _LEDGER)
+    return counts | {name: found.get(kind, 0) for kind, name in _HEADS.items()}
 
 
-async def _count(database: Database, name: str, where: Document) -> int:
-    return (await database.summed(name, where, 1)).get(None, 0)
+def _counting(
+    collection: str, name: str, where: Document | None = None, what: object = 1
+) -> tuple[str, list[Document]]:
+    """The stages that count in a collection, and call it so."""
+    group = {"_id": name, "n": {"$sum": what}}
+    return collection, [{"$match": where or {}}, {"$group": group}]
+
+
+def _union(collection: str, stages: list[Document]) -> Document:
+    return {"coll": collection, "pipeline": stages}
+
+
+_LEDGER = ("linked", "said of decisions", "said of others")
+_SPECIAL = [
+    _counting("decisions", "approvals", {"approval.id": PRESENT}),
+    _counting("run_events", "run_events", what={"$size": "$events"}),
+    _counting("heads", "$kind"),
+    _counting("ledger", _LEDGER[0]),
+    _counting("decisions", _LEDGER[1], {SINCE: PRESENT}, {"$size": "$unchained"}),
+    _counting("ledger_unchained", _LEDGER[2]),
+]

@@ -40,7 +40,10 @@ class MongoLedger:
 
     async def unchained(self, tenant: str) -> int:
         """See Ledger."""
-        return await unchained(self._database, {"tenant": tenant})
+        where, size = {"tenant": tenant, SINCE: PRESENT}, {"$size": "$unchained"}
+        decided = await self._database.summed("decisions", where, size)
+        others = await self._database.summed("ledger_unchained", {"tenant": tenant}, 1)
+        return decided.get(None, 0) + others.get(None, 0)
 
     async def page(
         self, tenant: str, *, limit: int, after: int = 0
@@ -93,14 +96,6 @@ class MongoLedger:
         listing = Listing({"_id": {"$in": ids}}, fields=("id", "body"))
         decisions = await self._database.many("decisions", listing)
         return {each["id"]: each["body"] for each in decisions}
-
-
-async def unchained(database: Database, where: Document) -> int:
-    """How many entries wait to be linked."""
-    waiting_ = {**where, SINCE: PRESENT}
-    sums = await database.summed("decisions", waiting_, {"$size": "$unchained"})
-    others = await database.summed("ledger_unchained", where, 1)
-    return sums.get(None, 0) + others.get(None, 0)
 
 
 def _linked(found: Document, body: str | None) -> Linked:

@@ -33,8 +33,13 @@ def client_of(url: str, deadline_s: float = DEADLINE_S) -> Client:
     """A client of this URL, not connected yet. Raises ConfigurationError."""
     milliseconds = round(deadline_s * 1_000)
     try:
+        # Polling monitors: a failing operation tells of a fail-over soon enough, and
+        # a client closed early leaves no socket of a second monitor behind.
         client: Client = AsyncMongoClient(
-            url, timeoutMS=milliseconds, appname="sluicegate"
+            url,
+            timeoutMS=milliseconds,
+            appname="sluicegate",
+            serverMonitoringMode="poll",
         )
     except (InvalidURI, DriverConfigurationError, ValueError, TypeError) as error:
         raise _unusable(f"cannot be read: {error}") from error
@@ -103,7 +108,11 @@ async def _asked_directly(client: Client, error: PyMongoError) -> dict[str, Any]
     seeds = client.topology_description.server_descriptions() or client.nodes
     for host, port in seeds:
         async with AsyncMongoClient[Document](
-            host, port, directConnection=True, timeoutMS=_PROBE_MS
+            host,
+            port,
+            directConnection=True,
+            timeoutMS=_PROBE_MS,
+            serverMonitoringMode="poll",
         ) as probe:
             try:
                 return await probe.admin.command("hello")
