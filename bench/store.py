@@ -37,18 +37,19 @@ async def measure(kept: int = KEPT) -> None:
             await _case(store, "1 at once", RUNS // 10, 1)
             await _case(store, "64 at once", RUNS, 64)
             for _ in range(kept // RUNS):
-                await _rate(store, RUNS, 256)
+                await rate(store, RUNS, 256)
 
             await _case(store, f"64 at once, {kept} runs kept", RUNS, 64)
 
 
 async def _case(store: Store, name: str, runs: int, at_once: int) -> None:
-    rate, took = await _rate(store, runs, at_once)
+    per_second, took = await rate(store, runs, at_once)
     p99 = sorted(took)[int(len(took) * 0.99)] * 1_000
-    report("store", name, rate, "runs/s", p99_ms=p99)
+    report("store", name, per_second, "runs/s", p99_ms=p99)
 
 
-async def _rate(store: Store, runs: int, at_once: int) -> tuple[float, list[float]]:
+async def rate(store: Store, runs: int, at_once: int) -> tuple[float, list[float]]:
+    """Runs per second, and how long each took."""
     lives = [_life() for _ in range(runs)]
     took: list[float] = []
     began = time.perf_counter()

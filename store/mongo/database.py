@@ -13,7 +13,7 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from contracts import StoreUnavailable
 from store.mongo.grouping import Grouped
-from store.mongo.words import in_our_words, unavailable, whole
+from store.mongo.words import in_our_words, landed, unavailable, whole
 from store.texts import json_of
 
 Document = dict[str, Any]
@@ -76,7 +76,7 @@ class Database:
                 f"inserts into {name}", lambda group: self._insert(name, group)
             )
 
-        return await whole(group.write(document))
+        return await landed(group.write(document))
 
     async def update(self, name: str, where: Where, change: Change) -> None:
         """Change the document that is meant, if there is one."""
@@ -86,7 +86,7 @@ class Database:
                 f"updates of {name}", lambda group: self._update(name, group)
             )
 
-        await whole(group.write(UpdateOne(where, change)))
+        await landed(group.write(UpdateOne(where, change)))
 
     async def changed(self, name: str, where: Where, change: Change) -> bool:
         """Change a document; whether there was one such."""

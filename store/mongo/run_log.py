@@ -56,9 +56,19 @@ def place(run: RunId, first: int) -> str:
     return key(*run, f"{first:0{_DIGITS}d}")
 
 
-def entry_of(run: RunId, append: Append) -> Document:
-    """An append as it is written; it has events."""
-    events = append.events
+def entries_of(run: RunId, append: Append) -> list[Document]:
+    """An append, which has events, as it is written: in one part, or a few if long.
+
+    What it changes beside the log goes with the last.
+    """
+    texts = [event.model_dump_json() for event in append.events]
+    entries = [_entry(run, append, texts, part) for part in _cut(texts)]
+    entries[-1] |= changes_of(append)
+    return entries
+
+
+def _entry(run: RunId, append: Append, texts: list[str], part: slice) -> Document:
+    events = append.events[part]
     return {
         "_id": place(run, events[0].seq),
         "tenant": run[0],
@@ -70,8 +80,7 @@ def entry_of(run: RunId, append: Append) -> Document:
         "ids": [event.id for event in events],
         "types": [event.type for event in events],
         "nodes": [event.node_id for event in events],
-        "events": [event.model_dump_json() for event in events],
-        **changes_of(append),
+        "events": texts[part],
     }
 
 
@@ -101,22 +110,20 @@ def end_of(entry: Document) -> End:
     return End(entry["last"], entry["writer"], entry["ended"])
 
 
-def parts_of(append: Append) -> list[Append]:
-    """An append in parts small enough; what travels with it goes with the last."""
-    parts: list[list[RunEvent]] = [[]]
-    chars = 0
-    for event in append.events:
-        size = len(event.model_dump_json())
-        if parts[-1] and chars + size > LARGEST_CHARS:
-            parts.append([])
-            chars = 0
+def _cut(texts: Sequence[str]) -> list[slice]:
+    """Texts in parts that are small enough."""
+    if sum(map(len, texts)) <= LARGEST_CHARS:
+        return [slice(0, len(texts))]
 
-        parts[-1].append(event)
-        chars += size
+    parts, begin, chars = list[slice](), 0, 0
+    for place_, text in enumerate(texts):
+        if place_ > begin and chars + len(text) > LARGEST_CHARS:
+            parts.append(slice(begin, place_))
+            begin, chars = place_, 0
 
-    *firsts, last = (tuple(part) for part in parts)
-    alone = [Append(events, append.writer) for events in firsts]
-    return [*alone, append._replace(events=last)]
+        chars += len(text)
+
+    return [*parts, slice(begin, len(texts))]
 
 
 async def last_entry(database: Database, run: RunId) -> Document | None:

@@ -37,8 +37,7 @@ class Logs:
             await self._beside(run, append)
             return
 
-        for part in run_log.parts_of(append):
-            await self._append(run, part)
+        await self._append(run, append)
 
     async def repaired(self, run: RunId) -> Document | None:
         """The last append of a log, now applied for certain; None of an empty one."""
@@ -70,11 +69,12 @@ class Logs:
             await self._go_on(run, append)
             return
 
-        entry = run_log.entry_of(run, append)
-        if await self._database.insert("run_events", entry):
+        for entry in run_log.entries_of(run, append):
+            if not await self._database.insert("run_events", entry):
+                await self._go_on(run, append)
+                return
+
             await self._written(run, entry)
-        else:
-            await self._go_on(run, append)
 
     async def _written(self, run: RunId, entry: Document) -> None:
         await self._apply(run, entry, entry["last"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -47,6 +48,20 @@ async def whole(write: Awaitable[T]) -> T:
     """
     with _uncut():
         return await write
+
+
+async def landed(write: asyncio.Future[T]) -> T:
+    """Await a write that somebody else sends, to its end as ``whole`` does."""
+    try:
+        return await asyncio.shield(write)
+    except asyncio.CancelledError:
+        with _uncut():
+            await asyncio.wait([write])
+
+        if not write.cancelled():
+            write.exception()  # nobody else will ask for it
+
+        raise
 
 
 @contextmanager

@@ -34,6 +34,7 @@ def opened(request: pytest.FixtureRequest) -> Opening:
 
     def adapter(name: str, folder: Path) -> AbstractAsyncContextManager[Store]:
         if name == "mongodb":
+            assert server is not None
             return emptied(server)
 
         in_file = name == "sqlite in a file"

@@ -243,6 +243,28 @@ async def test_workers_seen_lately_are_alive_with_what_they_last_said(
     assert len(await store.workers.alive(at(3))) == 2
 
 
+async def test_a_process_is_alive_in_every_role_it_has(store: Store) -> None:
+    for name, roles in {"g": ("gateway",), "all": ("coordinator", "worker")}.items():
+        await store.workers.heartbeat(worker(name, 5, roles=roles))
+
+    alive = await store.workers.alive(at(0))
+
+    assert {each.worker: each.roles for each in alive} == {
+        "g": ("gateway",),
+        "all": ("coordinator", "worker"),
+    }
+
+
+async def test_a_process_that_left_is_not_alive(store: Store) -> None:
+    for name in ("w1", "w2"):
+        await store.workers.heartbeat(worker(name, 5))
+
+    for _ in range(2):
+        await store.workers.leave("w1")
+
+    assert [each.worker for each in await store.workers.alive(at(0))] == ["w2"]
+
+
 async def test_workers_long_gone_are_forgotten(store: Store) -> None:
     await store.workers.heartbeat(worker("w1", 1))
     late = worker("w2", 1).model_copy(update={"seen_at": "2026-12-01T00:00:00.000Z"})
