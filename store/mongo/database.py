@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 
+import anyio
 from pymongo import ReturnDocument, UpdateOne
 from pymongo.asynchronous.client_session import AsyncClientSession as Session
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import BulkWriteError, DuplicateKeyError
+from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
 
 from contracts import StoreUnavailable
 from store.mongo.grouping import Grouped
@@ -27,6 +29,7 @@ T = TypeVar("T")
 
 _DUPLICATE = 11_000
 _TRIES = 10
+_CLOSE_S = 0.7
 
 
 def key(*parts: str) -> str:
@@ -166,6 +169,10 @@ class Database:
 
         for updates in self._updates.values():
             await updates.finish()
+
+        # The driver leaves the socket of a monitor that is cut while it connects.
+        with suppress(PyMongoError), anyio.move_on_after(_CLOSE_S, shield=True):
+            await self.mongo.client.admin.command("ping")
 
         await self.mongo.client.close()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 from pymongo import AsyncMongoClient, ReadPreference, WriteConcern
 from pymongo.errors import (
@@ -23,7 +23,7 @@ from store.mongo.words import in_our_words
 DEADLINE_S = 5.0
 """How long any operation may take, retries and the choice of a server included."""
 
-_PROBE_MS = 1_000
+_PROBE_MS = 700
 _REFUSED_BY_ACCESS = frozenset({13, 18})
 
 Client = AsyncMongoClient[Document]
@@ -47,12 +47,12 @@ def client_of(url: str, deadline_s: float = DEADLINE_S) -> Client:
     return client
 
 
-def database_of(client: Client) -> Database:
+def database_of(client: Client, url: str) -> Database:
     """The database that the client's URL names, with what a store needs.
 
     Raises ConfigurationError for a URL that names none or asks for less safety.
     """
-    problem = _problem(client)
+    problem = _problem(client, url)
     if problem is not None:
         raise _unusable(problem)
 
@@ -65,7 +65,7 @@ def database_of(client: Client) -> Database:
     )
 
 
-async def check(client: Client) -> None:
+async def check(client: Client, url: str) -> None:
     """Ask the server what it is.
 
     Raises ConfigurationError for one that belongs to no replica set or refuses
@@ -75,7 +75,7 @@ async def check(client: Client) -> None:
         try:
             said = await client.admin.command("hello")
         except ServerSelectionTimeoutError as error:
-            said = await _asked_directly(client, error)
+            said = await _asked_directly(url, error)
         except OperationFailure as error:
             if error.code in _REFUSED_BY_ACCESS:
                 raise _unusable("is refused access by the server") from error
@@ -86,7 +86,7 @@ async def check(client: Client) -> None:
         raise _unusable("names a standalone server; make it a replica set of one")
 
 
-def _problem(client: Client) -> str | None:
+def _problem(client: Client, url: str) -> str | None:
     """What a URL asks for that a store cannot live with."""
     try:
         client.get_default_database()
@@ -97,32 +97,39 @@ def _problem(client: Client) -> str | None:
     if concern.get("w", "majority") in {0, 1} or concern.get("j") is False:
         return "asks for less than w=majority and the journal"
 
+    if _zlib(url):
+        return "asks for zlib, which leaked memory of servers (CVE-2025-14847)"
+
     if not client.options.retry_writes:
         return "turns retryWrites off"
 
     return None
 
 
-async def _asked_directly(client: Client, error: PyMongoError) -> dict[str, Any]:
+async def _asked_directly(url: str, error: PyMongoError) -> Document:
     """What a server says that the client does not take for one of its set."""
-    seeds = client.topology_description.server_descriptions() or client.nodes
-    for host, port in seeds:
-        async with AsyncMongoClient[Document](
-            host,
-            port,
+    try:
+        probe: Client = AsyncMongoClient(
+            url,
+            replicaSet=None,
             directConnection=True,
             timeoutMS=_PROBE_MS,
             serverMonitoringMode="poll",
-        ) as probe:
-            try:
-                return await probe.admin.command("hello")
-            except PyMongoError:
-                continue
-
-    raise error
+        )
+        async with probe:
+            return await probe.admin.command("hello")
+    except PyMongoError:  # several servers, or none that answers
+        raise error from None
 
 
-def _stands_alone(said: dict[str, Any]) -> bool:
+def _zlib(url: str) -> bool:
+    """Whether a URL asks for the compression that leaked the server's memory."""
+    options = parse_qsl(urlsplit(url).query)
+    said = {name.lower(): value for name, value in options}
+    return "zlib" in said.get("compressors", "")
+
+
+def _stands_alone(said: Document) -> bool:
     sharded = said.get("msg") == "isdbgrid"
     return not ("setName" in said or said.get("isreplicaset") or sharded)
 

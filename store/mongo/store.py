@@ -69,8 +69,8 @@ class MongoStore:
         StoreUnavailable if no server answers within the deadline.
         """
         async with client_of(url, deadline_s) as client:
-            database = database_of(client)
-            await check(client)
+            database = database_of(client, url)
+            await check(client, url)
             await migrate(database, STEPS)
             store = cls(database)
             try:

@@ -156,9 +156,8 @@ async def test_an_append_too_long_for_a_document_is_stored_in_parts(
 ) -> None:
     monkeypatch.setattr(run_log, "LARGEST_CHARS", 1_000)
     row, _ = await stores[0].runs.create(run())
-    entry = append(
-        row, 1, *["node_start"] * 30, "run_paused", state=paused(31), release=True
-    )
+    types: Any = (*["node_start"] * 30, "run_paused")
+    entry = append(row, 1, *types, state=paused(31), release=True)
 
     for store in stores[:2]:
         await store.runs.append(TENANT, row.id, entry)
