@@ -38,9 +38,9 @@ async def start_coordinator(parts: Parts, life: AsyncExitStack) -> None:
 
 
 def _settings(parts: Parts) -> GateSettings:
-    shared = GateSettings().clock_skew_s
+    gate = parts.settings.gate
     return GateSettings(
-        verdict_ttl_s=parts.settings.gate.verdict_ttl_s,
+        verdict_ttl_s=gate.verdict_ttl_s,
         sweep_s=parts.settings.runs.sweep_s,
-        clock_skew_s=_ONE_CLOCK_S if parts.embedded else shared,
+        clock_skew_s=_ONE_CLOCK_S if parts.embedded else gate.clock_skew_s,
     )
