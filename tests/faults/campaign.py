@@ -141,7 +141,11 @@ async def _held(campaign: Campaign, stage: Stage, api: Api, sink: Sink) -> Findi
     found += judge(asked, client.acked, (), evidence)
     found += check_bus(evidence)
     return Findings(
-        violations=[*client.violations, *dict.fromkeys(found)],
+        violations=[
+            *client.violations,
+            *client.unacked(asked),
+            *dict.fromkeys(found),
+        ],
         answered=answered,
         faults=stage.faults,
         rests=Counter(map(rest_of, evidence.histories.values())),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import aiohttp
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream
@@ -36,6 +38,9 @@ class AckingClient:
     def __init__(self, api: Api) -> None:
         self.acked: dict[str, str] = {}
         self.violations: list[Violation] = []
+        self.told: dict[str, str] = {}
+        """The latest answer to each order that has no 2xx yet."""
+
         self._api = api
 
     async def place_all(self, waiting: MemoryObjectReceiveStream[Order]) -> None:
@@ -58,10 +63,18 @@ class AckingClient:
                 sentence = f"first it was {known}, now {again}"
                 self.violations.append(Violation("doubled", order.token, sentence))
 
+    def unacked(self, orders: list[Order]) -> Iterator[Violation]:
+        """The orders that never got a 2xx, with the latest answer to each."""
+        for order in orders:
+            if order.token not in self.acked:
+                told = self.told.get(order.token, "never asked")
+                yield Violation("lost", order.token, f"never acked, last: {told}")
+
     async def _caller(self, waiting: MemoryObjectReceiveStream[Order]) -> None:
         async with waiting:
             async for order in waiting:
                 named = await self._place(order)
+                self.told.pop(order.token, None)
                 if named is not None:
                     self.acked[order.token] = named
 
@@ -70,6 +83,7 @@ class AckingClient:
         while True:
             answer = await self._ask(order)
             if answer is None or answer.code in _LATER or _is_on_its_way(answer):
+                self.told[order.token] = _brief(answer)
                 await anyio.sleep(_PAUSE_S)
             elif answer.status in _ACKED:
                 return str(answer.body.get("name") or answer.body["id"])
@@ -85,6 +99,13 @@ class AckingClient:
             return await self._api.call("POST", order.path, order.body, headers=headers)
         except (aiohttp.ClientError, TimeoutError, ConnectionError):
             return None
+
+
+def _brief(answer: Answer | None) -> str:
+    if answer is None:
+        return "no answer"
+
+    return f"{answer.status} {answer.code or answer.body}"
 
 
 def _is_on_its_way(answer: Answer) -> bool:

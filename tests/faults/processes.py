@@ -97,6 +97,7 @@ def plan_of(sink: Sink, **settings: str) -> Plan:
             "TOOLS__HTTP__PORTS": f"[{sink.port}]",
             "RUNS__LEASE_S": str(LEASE_S),
             "RUNS__SWEEP_S": str(SWEEP_S),
+            "GATE__CLOCK_SKEW_S": "2",
             **settings,
         },
     )
