@@ -24,6 +24,7 @@ _LATER = frozenset(
         "mongo_unavailable",
         "store_unavailable",
         "draining",
+        "expired",  # nobody carried it out in time; under the same key it is judged anew
     }
 )
 
