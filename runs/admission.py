@@ -20,6 +20,7 @@ from contracts import (
     Timestamp,
     Verdict,
     VerdictRefused,
+    derived_id,
     digest,
     later,
     seconds_between,
@@ -62,6 +63,7 @@ class Admission:
         self._decisions = store.decisions
         self._approvals = store.approvals
         self._effects = store.effects
+        self._runs = store.runs
         self._standing = Standing(store.keys, store.freezes)
         self._seals = seals
         self._clock = clock
@@ -144,8 +146,13 @@ class Admission:
         if approved.expires_at >= stamp(self._clock.now()):
             return False
 
-        claim = await self._effects.get(approved.tenant, approved.decision_id, INDEX)
-        return claim is not None and claim.verdict_id == approved.id
+        tenant, decision_id = approved.tenant, approved.decision_id
+        claim = await self._effects.get(tenant, decision_id, INDEX)
+        if claim is not None:
+            return claim.verdict_id == approved.id
+
+        run_id = derived_id("run", decision_id, INDEX)
+        return await self._runs.get(tenant, run_id) is not None
 
     def _check_times(self, approved: Approved) -> None:
         now = stamp(self._clock.now())

@@ -16,6 +16,7 @@ from contracts import (
     Clock,
     DecisionRecord,
     Timestamp,
+    derived_id,
     later,
     stamp,
 )
@@ -100,8 +101,13 @@ class Sweep:
         return now > later(verdict.expires_at, self._settings.clock_skew_s)
 
     async def _has_begun(self, record: DecisionRecord) -> bool:
-        """Whether an effect began in time: then it is ended, however late."""
-        return await self._effects.get(record.tenant, record.id, "0") is not None
+        """Whether its effect or run began in time: then it is ended, however late."""
+        if await self._effects.get(record.tenant, record.id, "0") is not None:
+            return True
+
+        # a worker may have died, or heard nothing, between the run and this record
+        run_id = derived_id("run", record.id, "0")
+        return await self._runs.get(record.tenant, run_id) is not None
 
     async def _is_open_runs(self, record: DecisionRecord) -> bool:
         """Whether a run that has not ended proposed it: then it ends it."""

@@ -29,7 +29,6 @@ from contracts import (
 )
 from contracts.action_args import CallTool, RunWorkflow
 from contracts.envelope import RunReady
-from contracts.failpoints import reach
 from runs.carriers.carrying import Use
 from runs.reserving import Spender, Wanted, reservations
 from store import Definitions, Runs
@@ -174,7 +173,6 @@ class RunStarting:
             )
 
         stored, created = await self._runs.create(row, self._set_aside(use))
-        reach("B3")
         if created and mine:
             self._worker.start(stored)
         elif created and started:

@@ -10,6 +10,7 @@ from pymongo import IndexModel
 from pymongo.errors import DuplicateKeyError, OperationFailure
 
 from contracts import ConfigurationError
+from contracts.failpoints import reach
 from store.mongo.database import Database
 from store.mongo.words import in_our_words
 
@@ -67,6 +68,7 @@ async def _take(database: Database, step: Step) -> None:
         if indexes:
             await database.collection(name).create_indexes(list(indexes))
 
+    reach("B22")
     reached: dict[str, Any] = {"_id": _VERSION, "value": {"$lt": step.number}}
     try:
         await database.collection("meta").update_one(

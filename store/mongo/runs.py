@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from contracts import Conflict, InboxItem, Reservation, RunEvent, RunRow, Timestamp
+from contracts.failpoints import reach
 from store.cursors import Span
 from store.mongo import run_inbox, run_log
 from store.mongo.budgets import Meters
@@ -35,6 +36,7 @@ class MongoRuns:
         before = await self._before(run) if reservations else None
         if before is None:
             before = await self._insert(run, reservations)
+            reach("B3")
 
         stored = run if before is None else before
         end = end_of(stored)

@@ -13,7 +13,9 @@ from contracts import (
     Envelope,
     JsonObject,
     Outcome,
+    derived_id,
     later,
+    new_id,
     read,
 )
 from tests.support.clock import FakeClock
@@ -26,6 +28,7 @@ from tests.support.gatehouse import (
     paying,
     tool,
 )
+from tests.support.stored import run
 
 CALL: JsonObject = {"tool": "pay", "input": {"amount": 1}}
 DAY_S = 86_400
@@ -186,6 +189,21 @@ async def test_an_effect_that_began_in_time_is_ended_however_late(
 
     await house.until_performing(2)
     assert (await house.record(approved.decision_id)).state == "approved"
+
+
+async def test_a_run_that_was_made_in_time_is_told_however_late(
+    house: Gatehouse,
+) -> None:
+    answer = await house.run_greet()
+    run_id = derived_id("run", answer.approved.decision_id, "0")
+    made = run(id=run_id, decision_id=new_id("dec"), tenant=TENANT)
+    await house.store.runs.create(made)
+
+    await house.clock.advance(3_600)
+    await house.agent.sweep()
+
+    await house.until_performing(2)
+    assert (await house.record(answer.approved.decision_id)).state == "approved"
 
 
 async def test_a_start_releases_at_once_what_was_cut_off_before(

@@ -6,12 +6,13 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from contracts.failpoints import VARIABLE, armed_by, reach
 
-POINTS = tuple(f"B{n}" for n in range(1, 20))
+POINTS = tuple(f"B{n}" for n in range(1, 23))
 
 SCRIPT = """
 from contracts import TemporaryError
@@ -67,3 +68,20 @@ def test_only_the_armed_point_is_struck() -> None:
 
 def test_a_kill_leaves_no_time_for_anything() -> None:
     assert arm("B2:kill").returncode == -signal.SIGKILL
+
+
+def test_a_file_arms_a_failpoint_once_for_whoever_is_first(tmp_path: Path) -> None:
+    armed = tmp_path / "failpoint"
+    armed.write_text("B2:raise", encoding="utf-8")
+
+    assert arm(f"@{armed}").stdout == "raised\n"
+    assert not armed.exists()
+    assert arm(f"@{armed}").stdout == "passed\n"
+
+
+def test_a_file_that_arms_another_failpoint_stays(tmp_path: Path) -> None:
+    armed = tmp_path / "failpoint"
+    armed.write_text("B3:kill", encoding="utf-8")
+
+    assert arm(f"@{armed}").stdout == "passed\n"
+    assert armed.exists()

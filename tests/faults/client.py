@@ -24,7 +24,7 @@ _LATER = frozenset(
         "mongo_unavailable",
         "store_unavailable",
         "draining",
-        "expired",  # nobody carried it out in time; under the same key it is judged anew
+        "expired",  # unused in time; under the same key it is judged anew
     }
 )
 

@@ -223,6 +223,19 @@ async def test_a_verdict_is_refused_a_moment_after_it_expired(door: Entrance) ->
     await _expect_refused(door, verdict, "verdict_expired")
 
 
+async def test_a_run_that_was_made_in_time_is_told_however_late(
+    door: Entrance,
+) -> None:
+    verdict = await door.approve("workflow.run", RUN, expires_at=later(door.now, 5))
+    first = await door.entry.perform(verdict)
+    await door.clock.advance(60)
+
+    again = await door.entry.perform(verdict)
+
+    assert again.replayed
+    assert again.result == first.result
+
+
 async def test_a_verdict_is_honoured_to_the_moment_it_expires(door: Entrance) -> None:
     verdict = await door.approve("workflow.run", RUN, expires_at=later(door.now, 5))
     await door.clock.advance(5)

@@ -53,9 +53,6 @@ class Plan:
     settings: Mapping[str, str] = field(default_factory=dict)
     """Environment variables of every process, without their prefix."""
 
-    armed: Mapping[str, str] = field(default_factory=dict)
-    """Failpoints of the first life of processes, by their names."""
-
     def names(self) -> list[tuple[str, Role]]:
         """Every process and its role."""
         numbers: dict[Role, int] = {
@@ -124,8 +121,6 @@ class RoleProcess:
     async def _start(self) -> None:
         command = serving_on(self.port, self.role)
         await self.child.start(command, environment(**self.settings))
-        # a failpoint is for one life
-        self.settings.pop("FAILPOINT", None)
 
 
 class Deployment:
@@ -205,7 +200,6 @@ class Deployment:
                 "KEYS__BUS": _SECRET,
                 **self._of_role(process.role),
                 **self.plan.settings,
-                **self._armed(process.name),
             }
 
     async def end(self) -> None:
@@ -238,10 +232,6 @@ class Deployment:
     def _of_role(self, role: Role) -> dict[str, str]:
         sealing = {"KEYS__SEAL": _SECRET} if role in _SEALING else {}
         return {"KEYS__BOOTSTRAP_ADMIN": self.key, **sealing}
-
-    def _armed(self, name: str) -> dict[str, str]:
-        failpoint = self.plan.armed.get(name)
-        return {"FAILPOINT": failpoint} if failpoint else {}
 
 
 class Doors(Api):
