@@ -16,9 +16,10 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -30,6 +31,7 @@ from tests.faults.embedded import embedded_stage
 from tests.faults.evidence import OPEN, drain, gather, rest_of, settle
 from tests.faults.judgement import check_bus, judge
 from tests.faults.orders import Order, orders, tools, workflows
+from tests.faults.points import cases, orders_of, points_stage
 from tests.faults.processes import processes_stage
 from tests.faults.storm import Fault, Stage, storm
 from tests.faults.violations import PROMISES, Violation
@@ -39,6 +41,8 @@ from tests.support.sink import Sink, open_sink
 SETTLE_S = 30.0
 """How long after the last fault everything must have come to rest."""
 
+Opened = AbstractAsyncContextManager[tuple[Stage, Api]]
+
 _MOST_SHOWN = 20
 _FIXED_SEED = 20_261_121
 
@@ -47,11 +51,14 @@ _EXTENTS = {
     ("quick", "processes"): (120, 12, 180),
     ("full", "embedded"): (1_000, 50, 420),
     ("full", "processes"): (1_000, 50, 600),
+    ("quick", "points"): (len(cases()), len(cases()), 180),
+    ("full", "points"): (len(cases()), len(cases()), 180),
 }
 """Runs, faults, and the limit in seconds."""
 
 
-DeploymentName = Literal["embedded", "processes"]
+DeploymentName = Literal["embedded", "processes", "points"]
+"""``points`` are processes that die, or stand still, at every named failpoint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +111,8 @@ def campaigns(
     """
     runs, faults, limit_s = _EXTENTS[extent, deployment]
     fresh = random.SystemRandom().randrange(1_000_000)
-    seeds = [_FIXED_SEED, fresh] if seed is None else [seed]
+    both = [_FIXED_SEED] if deployment == "points" else [_FIXED_SEED, fresh]
+    seeds = both if seed is None else [seed]
     return [Campaign(extent, deployment, one, runs, faults, limit_s) for one in seeds]
 
 
@@ -117,6 +125,7 @@ async def run_campaign(campaign: Campaign, folder: Path) -> Findings:
         ):
             try:
                 await _define(api, sink)
+                await stage.begin()
                 return await _held(campaign, stage, api, sink)
             except BaseException as error:
                 error.add_note("\n".join(_told(stage.faults)))
@@ -126,7 +135,7 @@ async def run_campaign(campaign: Campaign, folder: Path) -> Findings:
 async def _held(campaign: Campaign, stage: Stage, api: Api, sink: Sink) -> Findings:
     """Disturb, let it settle, judge; answer who must be asked, and judge again."""
     began = time.monotonic()
-    asked = orders(campaign.runs, campaign.seed)
+    asked = _orders(campaign)
     client = AckingClient(api)
     await _disturb(stage, client, asked, campaign)
     await settle(api, SETTLE_S)
@@ -142,6 +151,7 @@ async def _held(campaign: Campaign, stage: Stage, api: Api, sink: Sink) -> Findi
     found += check_bus(evidence)
     return Findings(
         violations=[
+            *stage.violations,
             *client.violations,
             *client.unacked(asked),
             *dict.fromkeys(found),
@@ -160,13 +170,20 @@ async def _stage(
     campaign: Campaign, folder: Path, sink: Sink
 ) -> AsyncIterator[tuple[Stage, Api]]:
     """What the campaign disturbs, ready, and its API."""
-    opened = (
-        embedded_stage(folder, sink)
-        if campaign.deployment == "embedded"
-        else processes_stage(folder, sink, campaign.seed)
-    )
-    async with opened as stage:
+    opened: dict[str, Callable[[], Opened]] = {
+        "embedded": partial(embedded_stage, folder, sink),
+        "processes": partial(processes_stage, folder, sink, campaign.seed),
+        "points": partial(points_stage, folder, sink),
+    }
+    async with opened[campaign.deployment]() as stage:
         yield stage
+
+
+def _orders(campaign: Campaign) -> list[Order]:
+    if campaign.deployment == "points":
+        return orders_of(campaign.seed)
+
+    return orders(campaign.runs, campaign.seed)
 
 
 async def _define(api: Api, sink: Sink) -> None:

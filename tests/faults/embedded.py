@@ -10,6 +10,7 @@ from pathlib import Path
 import anyio
 
 from tests.faults.storm import Fault, now
+from tests.faults.violations import Violation
 from tests.faults.writers import Writings
 from tests.support.api import Api, open_api
 from tests.support.service import ServiceProcess
@@ -25,7 +26,11 @@ class EmbeddedStage:
 
     def __init__(self, service: ServiceProcess) -> None:
         self.faults: list[Fault] = []
+        self.violations: list[Violation] = []
         self._service = service
+
+    async def begin(self) -> None:
+        """See Stage; nothing is due."""
 
     async def strike(self, dice: random.Random) -> None:
         """See Stage."""

@@ -11,7 +11,12 @@ from contracts import JsonObject
 UNREPEATABLE = frozenset({"charge"})
 """The steps whose calls may be made at most once."""
 
-_STEPS = {"pay": {"reserve", "charge"}, "gather": {"left", "right"}, "count": set()}
+_STEPS = {
+    "pay": {"reserve", "charge"},
+    "gather": {"left", "right"},
+    "count": set(),
+    "linger": {"dwell", "charge"},
+}
 _SHARES = {"pay": 6, "gather": 2, "count": 2}
 
 
@@ -69,7 +74,7 @@ def tools(sink: str) -> Iterator[JsonObject]:
     """The tools of the workflows, which call the sink at this address."""
     for step in sorted(set().union(*_STEPS.values())):
         once = step in UNREPEATABLE
-        way = "steady" if once else "unsteady"
+        way = "slow" if step == "dwell" else "steady" if once else "unsteady"
         yield {
             "name": step,
             "kind": "http",
@@ -81,7 +86,10 @@ def tools(sink: str) -> Iterator[JsonObject]:
 
 
 def workflows() -> Iterator[JsonObject]:
-    """``pay``: idempotent, pure, not idempotent. ``gather``: out and in. ``count``."""
+    """``pay``: idempotent, pure, not idempotent; ``linger``; ``gather``; ``count``.
+
+    ``linger`` is a slow ``pay``; ``gather`` goes out and in; ``count`` calls nothing.
+    """
     yield _workflow(
         "pay",
         _tool("reserve"),
@@ -97,6 +105,13 @@ def workflows() -> Iterator[JsonObject]:
         _sum("total", "twice.value + 1"),
         edges="start left, start right, start twice, left total, right total, "
         "twice total, total end",
+    )
+    yield _workflow(
+        "linger",
+        _tool("dwell"),
+        _sum("total", "start.amount * 2 + 1"),
+        _tool("charge"),
+        edges="start dwell, dwell total, total charge, charge end",
     )
     yield _workflow(
         "count",

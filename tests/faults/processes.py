@@ -13,6 +13,7 @@ from anyio.abc import TaskGroup
 
 from tests.faults.deeds import LINKS, Deed, deeds, drawn
 from tests.faults.storm import Fault, now
+from tests.faults.violations import Violation
 from tests.faults.writers import Writings, read_writings
 from tests.support.api import Api
 from tests.support.deployment import (
@@ -38,12 +39,16 @@ class ProcessesStage:
 
     def __init__(self, deployment: Deployment, lasting: TaskGroup) -> None:
         self.faults: list[Fault] = []
+        self.violations: list[Violation] = []
         self._deployment = deployment
         self._lasting = lasting
         self._over: dict[str, anyio.Event] = {}
         """Of each target that suffered, whether its latest fault is over."""
 
         self._deeds = deeds(LONGER_THAN_LEASE_S)
+
+    async def begin(self) -> None:
+        """See Stage; nothing is due."""
 
     async def strike(self, dice: random.Random) -> None:
         """See Stage."""
@@ -97,7 +102,7 @@ def plan_of(sink: Sink, **settings: str) -> Plan:
             "TOOLS__HTTP__PORTS": f"[{sink.port}]",
             "RUNS__LEASE_S": str(LEASE_S),
             "RUNS__SWEEP_S": str(SWEEP_S),
-            "GATE__CLOCK_SKEW_S": "2",
+            "GATE__CLOCK_SKEW_S": str(LONGER_THAN_LEASE_S + 2),
             **settings,
         },
     )

@@ -10,6 +10,7 @@ from anyio.streams.memory import MemoryObjectSendStream
 from contracts import Timestamp, stamp
 from sluicegate.clock import SystemClock
 from tests.faults.orders import Order
+from tests.faults.violations import Violation
 from tests.faults.writers import Writings
 
 
@@ -27,6 +28,12 @@ class Stage(Protocol):
 
     faults: list[Fault]
     """What happened so far; a fault that lasts is told when it is over."""
+
+    violations: list[Violation]
+    """What the stage itself found wrong."""
+
+    async def begin(self) -> None:
+        """Be ready to strike; called once, when the workflows are there."""
 
     async def strike(self, dice: random.Random) -> None:
         """Let a random time pass and one fault begin, both as the dice say."""

@@ -33,7 +33,7 @@ ServerName = Literal["redis", "mongo"]
 
 DATABASE = "sluicegate"
 
-_READY_S = 30.0
+_READY_S = 60.0
 _STOP_S = 30.0
 _BACKOFF_S = 0.1
 _LONGEST_BACKOFF_S = 2.0

@@ -4,7 +4,8 @@ Run as ``python -m tests.support.sink LEDGER SEED``. Prints its port, serves on
 127.0.0.1 and ends with its standard input. Each received call is one line of JSON in
 the ledger, fsynced before the answer: ``Received`` as an object.
 
-Calls below ``/unsteady`` are answered with 503 now and then, after they were written.
+Calls below ``/slow`` take two seconds; those below ``/unsteady`` are answered with 503
+now and then, after they were written.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from aiohttp import web
 from tests.support.checkout import ROOT
 
 _SLOWEST_S = 0.06
+_SLOW_S = 2.0
 _UNSTEADY = 0.05
 _START_S = 20.0
 _STOP_S = 5.0
@@ -97,7 +99,8 @@ async def _serve(path: Path, seed: int) -> None:
 
     async def answer(request: web.Request) -> web.Response:
         ledger.write(await _received(request))
-        await anyio.sleep(dice.uniform(0, _SLOWEST_S))
+        slow = request.path.startswith("/slow")
+        await anyio.sleep(_SLOW_S if slow else dice.uniform(0, _SLOWEST_S))
         fails = request.path.startswith("/unsteady") and dice.random() < _UNSTEADY
         return web.json_response({"received": True}, status=503 if fails else 200)
 
