@@ -47,7 +47,8 @@ _READY_S = 30.0
 _SETTINGS = {
     "RUNS__LEASE_S": str(LEASE_S),
     "RUNS__SWEEP_S": str(SWEEP_S),
-    "GATE__CLOCK_SKEW_S": str(_STOP_S),
+    # no process may stand still for longer between a verdict's end and its use
+    "GATE__CLOCK_SKEW_S": str(3 * _STOP_S),
 }
 _MANY: dict[str, Any] = {
     "gateways": 2,
@@ -126,7 +127,7 @@ class PointsStage:
     async def _arm(self) -> None:
         """Arm the next failpoint, once somebody can pass it."""
         case = self._left[0]
-        await until(partial(self._is_there, case.role), within_s=_READY_S)
+        await until(partial(self._is_whole, case), within_s=_READY_S)
         self._deaths, self._armed_at = self._died_so_far(), now()
         self._file.write_text(case.setting, encoding="utf-8")
 
@@ -189,15 +190,16 @@ class PointsStage:
     async def _none_is_held(self) -> bool:
         return not self._held
 
-    async def _is_there(self, role: Role) -> bool:
-        """Whether a process of the role works."""
-        working = [one for one in self._deployment.of(role) if not one.is_held()]
+    async def _is_whole(self, case: Case) -> bool:
+        """Whether the case leaves the role at work; a stop may leave it for a while."""
+        everybody = self._deployment.of(case.role)
+        working = 0
         async with aiohttp.ClientSession() as session:
-            for process in working:
-                if process.child.runs and await says_ready(session, process.url):
-                    return True
+            for process in everybody:
+                if process.child.runs and not process.is_held():
+                    working += await says_ready(session, process.url)
 
-        return False
+        return working >= (2 if case.deed == "kill" else 1)
 
 
 @asynccontextmanager
