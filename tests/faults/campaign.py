@@ -28,7 +28,7 @@ import anyio
 from tests.faults.attention import answer_all
 from tests.faults.client import AckingClient
 from tests.faults.embedded import embedded_stage
-from tests.faults.evidence import OPEN, drain, gather, rest_of, settle
+from tests.faults.evidence import OPEN, chained, drain, gather, rest_of, settle
 from tests.faults.judgement import check_bus, judge
 from tests.faults.orders import Order, orders, tools, workflows
 from tests.faults.points import cases, orders_of, points_stage
@@ -51,8 +51,8 @@ _EXTENTS = {
     ("quick", "processes"): (120, 12, 180),
     ("full", "embedded"): (1_000, 50, 420),
     ("full", "processes"): (1_000, 50, 600),
-    ("quick", "points"): (len(cases()), len(cases()), 180),
-    ("full", "points"): (len(cases()), len(cases()), 180),
+    ("quick", "points"): (len(cases()), len(cases()), 240),
+    ("full", "points"): (len(cases()), len(cases()), 240),
 }
 """Runs, faults, and the limit in seconds."""
 
@@ -140,12 +140,14 @@ async def _held(campaign: Campaign, stage: Stage, api: Api, sink: Sink) -> Findi
     await _disturb(stage, client, asked, campaign)
     await settle(api, SETTLE_S)
     await client.place_again(asked)
+    await chained(api, SETTLE_S)
     named = client.acked.values()
     evidence = await gather(api, named, sink, await stage.writings())
     found = judge(asked, client.acked, stage.faults, evidence)
     answered = await answer_all(api, evidence)
     await settle(api, SETTLE_S, OPEN)
     await drain(api, SETTLE_S)
+    await chained(api, SETTLE_S)
     evidence = await gather(api, named, sink, await stage.writings())
     found += judge(asked, client.acked, (), evidence)
     found += check_bus(evidence)

@@ -15,6 +15,9 @@ from tests.support.sink import Received, Sink
 
 _READERS = 8
 _POLL_S = 0.1
+_STILL = 20
+"""The ledger was asked so often, and had the same length."""
+
 
 MOVING = frozenset({"queued", "running"})
 OPEN = MOVING | {"paused"}
@@ -75,6 +78,22 @@ async def drain(api: Api, within_s: float) -> None:
         return told.status == 200 and not any(told.body["pending"].values())
 
     await until(is_empty, within_s=within_s, every_s=_POLL_S)
+
+
+async def chained(api: Api, within_s: float) -> None:
+    """Return when the ledger grows no more, or when the time is over.
+
+    What was decided is linked into it a little later.
+    """
+    lengths: list[int] = []
+
+    async def is_still() -> bool:
+        told = await api.call("GET", "/ledger?limit=1")
+        head = told.body.get("head") if told.status == 200 else None
+        lengths.append(head["n"] if head else -1)
+        return len(lengths) > _STILL and len(set(lengths[-_STILL:])) == 1
+
+    await until(is_still, within_s=within_s, every_s=_POLL_S)
 
 
 async def gather(

@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 from contracts import Body, canonical, said
 from tests.faults.campaign import SETTLE_S
 from tests.faults.client import AckingClient
-from tests.faults.evidence import Evidence, gather, settle
+from tests.faults.evidence import Evidence, chained, gather, settle
 from tests.faults.judgement import judge
 from tests.faults.orders import Order, orders, tools, workflows
 from tests.faults.processes import plan_of
@@ -243,6 +243,7 @@ async def _expect_all_kept(
 ) -> None:
     """Every order was acked, its run has ended well, and nothing was done twice."""
     await settle(works.api, SETTLE_S)
+    await chained(works.api, SETTLE_S)
     evidence = await _evidence(works, client)
     assert not client.violations
     assert not [*client.unacked(asked)]
