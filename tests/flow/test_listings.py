@@ -21,6 +21,7 @@ async def api(shared: Served) -> Api:
     for n in range(RUNS):
         await shared.api.run("greet", {"name": f"N{n}"}, tags=[f"t{n % 2}"])
 
+    await shared.link()
     return shared.api
 
 

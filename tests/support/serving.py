@@ -77,9 +77,15 @@ class Served(NamedTuple):
 
     async def counts(self) -> dict[str, int]:
         """How much is stored of what somebody asked for; what keeps house is not."""
-        await self.service.store.ledger.chain("default")
+        await self.link()
         counts = await self.service.store.counts()
         return {name: n for name, n in counts.items() if name not in _HOUSEKEEPING}
+
+    async def link(self) -> None:
+        """Return once everything that was said so far is in the ledger's chain."""
+        ledger = self.service.store.ledger
+        while await ledger.unchained("default"):
+            await ledger.chain("default")
 
     async def key(self, subject: str, *roles: str) -> Api:
         """The API for the holder of a new key of this subject."""
