@@ -102,7 +102,7 @@ def _show_run(service: Client, run_id: str) -> int:
     screen.print(coloured(run["status"]))
     pretty(run["output"])
     screen.print(Rule("the trace", align="left"))
-    draw(service, str(run["correlation_id"]), messages=False)
+    draw(service, str(run["correlation_id"]), ())
     return DONE if run["success"] else FAILED
 
 

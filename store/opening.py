@@ -44,6 +44,11 @@ async def examine_store(url: str) -> Finding:
 
     Raises ConfigurationError for a URL that names no store.
     """
+    if url.startswith(_MONGO):
+        from store.mongo.examination import examine  # noqa: PLC0415
+
+        return await examine(url)
+
     _path(url)
     version, safe = engine_version()
     if safe:
@@ -61,5 +66,6 @@ def _path(url: str) -> str:
         return url.removeprefix(_FILE)
 
     known = f"sqlite:///path, {_IN_MEMORY} or mongodb://host/name"
-    message = f"store.url: {url!r} names no store; use {known}"
+    scheme = url.partition("://")[0]
+    message = f"store.url: {scheme!r} names no store; use {known}"
     raise ConfigurationError(message, code="store_unusable")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
@@ -18,6 +19,7 @@ from sluicegate.cli.options import Config, Json, KeyFile, Url, client, config_pa
 from sluicegate.cli.screen import CONFIGURATION, DONE, FAILED, emit, screen
 from sluicegate.client import Client
 from sluicegate.config import Settings, load_policy, load_settings
+from sluicegate.roles import ALL
 from store import examine_store
 
 _LEAST_FREE = 512 * 1024 * 1024
@@ -87,19 +89,23 @@ def _service(service: Client) -> Iterator[Finding]:
         who = service.call("GET", "/api/v1/version", timeout_s=5)
         said = "accepted" if who.status == 200 else "refused: set SLUICEGATE_KEY"
         yield Finding("key", _level(who.status == 200), said)
-        yield from _workers(service.call)
+        yield from _processes(service.call)
     except TemporaryError as error:
         yield Finding("service", "note", f"{error.message}; start it: sluicegate serve")
 
 
-def _workers(call: Callable[..., object]) -> Iterator[Finding]:
+def _processes(call: Callable[..., object]) -> Iterator[Finding]:
+    """How many there are of each role; one of each is needed."""
     answer = call("GET", "/api/v1/system/worker")
-    workers = getattr(answer, "body", {}).get("workers", [])
-    yield Finding("workers", _level(bool(workers)), f"{len(workers)} alive")
-    for worker in workers:
-        skew = abs(moment(worker["seen_at"]).timestamp() - time.time())
+    alive = getattr(answer, "body", {}).get("processes", [])
+    roles = Counter(role for process in alive for role in process["roles"])
+    told = ", ".join(f"{roles[role]} {role}" for role in sorted(ALL))
+    yield Finding("processes", _level(len(roles) == len(ALL)), told)
+    for process in alive:
+        skew = abs(moment(process["seen_at"]).timestamp() - time.time())
         if skew > 30 + _MOST_SKEW_S:
-            yield Finding("clock", "bad", f"a worker's clock is {skew:.0f} s off")
+            said = f"the clock of {process['worker']} is {skew:.0f} s off"
+            yield Finding("clock", "bad", said)
 
 
 def _level(good: bool) -> Literal["ok", "bad"]:

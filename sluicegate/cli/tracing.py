@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -49,6 +50,10 @@ def trace(
     messages: Annotated[
         bool, typer.Option("--messages", help="Also every message, from the log file.")
     ] = True,
+    log: Annotated[
+        list[Path] | None,
+        typer.Option(help="The log file of another process; as often as needed."),
+    ] = None,
     url: Url = "",
     key_file: KeyFile = None,
     as_json: Json = False,
@@ -56,21 +61,22 @@ def trace(
     """Draw everything that one message led to."""
     service = client(url, key_file)
     correlation = _correlation(service, trace_id)
+    logs = (_own_log(), *(log or ())) if messages else ()
     if as_json:
-        emit(_gathered(service, correlation, messages=messages))
+        emit(_gathered(service, correlation, logs))
     else:
-        draw(service, correlation, messages=messages)
+        draw(service, correlation, logs)
 
 
-def draw(service: Client, correlation: str, *, messages: bool) -> None:
-    """Draw the decisions and runs of a chain, and the messages if wanted."""
-    found = _gathered(service, correlation, messages=messages)
+def draw(service: Client, correlation: str, logs: Iterable[Path]) -> None:
+    """Draw the decisions and runs of a chain, and the messages in these log files."""
+    found = _gathered(service, correlation, logs)
     screen.print(_tree(found))
     if found["messages"]:
         screen.print(_said(found["messages"]))
 
 
-def _gathered(service: Client, correlation: str, *, messages: bool) -> JsonObject:
+def _gathered(service: Client, correlation: str, logs: Iterable[Path]) -> JsonObject:
     query = {"correlation_id": correlation}
     decisions = sorted(
         service.pages("/api/v1/decisions", query, _MOST),
@@ -81,7 +87,10 @@ def _gathered(service: Client, correlation: str, *, messages: bool) -> JsonObjec
         "decisions": decisions,
         "runs": list(_runs(service, decisions)),
         "votes": _votes(service, decisions),
-        "messages": list(_messages(correlation)) if messages else [],
+        "messages": sorted(
+            (line for path in logs for line in _messages(path, correlation)),
+            key=lambda line: str(line["timestamp"]),
+        ),
     }
 
 
@@ -208,9 +217,13 @@ def _event_line(run: JsonObject, event: JsonObject) -> Text:
     )
 
 
-def _messages(correlation: str) -> Iterable[JsonObject]:
-    """The message lines of the chain, from the log file if it can be read here."""
-    path = data_dir() / "logs" / "sluicegate.jsonl"
+def _own_log() -> Path:
+    """Where the process of this configuration writes its lines."""
+    return data_dir() / "logs" / "sluicegate.jsonl"
+
+
+def _messages(path: Path, correlation: str) -> Iterable[JsonObject]:
+    """The message lines of the chain in a log file, if it can be read here."""
     if not path.is_file():
         return
 
