@@ -127,9 +127,12 @@ def _notice(service: Service, roles: Roles) -> str:
 
 
 def _greeting(service: Service) -> str:
+    kept = service.data_dir / "admin.key"
+    known = f"{kept} (the commands find it there)"
+    elsewhere = "made before, and not here: set SLUICEGATE_KEY to a key of yours"
     return (
         f"Sluicegate {__version__} listens on {service.url}\n"
-        f"  key        {service.data_dir / 'admin.key'} (the commands find it there)\n"
+        f"  key        {known if kept.exists() else elsewhere}\n"
         f"  look       {COMMAND} doctor\n"
         f"  try        {COMMAND} demo (loads the examples here, and runs one)\n"
         "  stop       Ctrl-C\n"

@@ -31,6 +31,9 @@ class Hotline:
         self._wanted: Counter[bytes] = Counter()
         self._heard = asyncio.Event()
         self._broken = asyncio.Event()
+        self._away: BusUnavailable | None = None
+        """Why the last try to connect failed, if it did."""
+
         self.replies = ReplyChannel()
         self._link = Link(
             office.address,
@@ -43,14 +46,17 @@ class Hotline:
     async def ready(self) -> None:
         """Return when replies can be heard. Raises BusUnavailable if that takes long.
 
-        It waits before it gives up, so that whoever tries again does so slowly.
+        It waits before it gives up, so that whoever tries again does so slowly; less
+        where the last try failed.
         """
+        tuning = self._office.tuning
+        patience_s = tuning.pulse_s / 2 if self._away else tuning.deadline_s
         if not self._heard.is_set():
-            with anyio.move_on_after(self._office.tuning.deadline_s):
+            with anyio.move_on_after(patience_s):
                 await self._heard.wait()
 
         if not self._heard.is_set():
-            raise BusUnavailable("Nobody can be heard.", code="redis_unavailable")
+            raise self._away or BusUnavailable(code="redis_unavailable")
 
     @asynccontextmanager
     async def listen(
@@ -96,11 +102,13 @@ class Hotline:
         while True:
             try:
                 await self._link.call(b"PING")
+                self._away = None
                 self._heard.set()
                 self._broken.clear()
                 with anyio.move_on_after(self._office.tuning.pulse_s):
                     await self._broken.wait()
-            except BusUnavailable:
+            except BusUnavailable as error:
+                self._away = error
                 self._heard.clear()
                 await anyio.sleep(self._office.tuning.pulse_s / 4)
 
