@@ -36,7 +36,7 @@ INDEX = "0"
 _SKEW_S = 30.0
 """How far the clocks of coordinator and entry may differ."""
 
-ABANDONED_S = 30.0
+ABANDONED_S = 15.0
 """A claim of another process that is so old was cut off by a crash."""
 
 

@@ -172,9 +172,10 @@ class RunEntry:
         return outcome
 
     async def _failed(self, use: Use, error: SluicegateError) -> _Ended:
-        outcome = _failure(use, error)
-        await self._store.decisions.settle(use.tenant, use.decision.id, outcome, use.at)
-        return _Ended(outcome)
+        stays = await self._store.decisions.settle(
+            use.tenant, use.decision.id, _failure(use, error), use.at
+        )
+        return _Ended(stays)
 
     def _claim(self, use: Use) -> EffectRow:
         return EffectRow(

@@ -101,7 +101,7 @@ class Gate(Section):
     policy_file: str = ""
     deadline_s: Annotated[float, Field(gt=0, le=60)] = 5.0
     verdict_ttl_s: Annotated[float, Field(gt=0, le=300)] = 300.0
-    clock_skew_s: Annotated[float, Field(gt=0, le=300)] = 60.0
+    clock_skew_s: Annotated[float, Field(gt=0, le=300)] = 30.0
     """How far the clocks of processes may differ."""
 
     rules: tuple[JsonObject, ...] = ()

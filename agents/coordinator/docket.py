@@ -75,11 +75,14 @@ class Docket:
         return True
 
     async def expire(self, record: DecisionRecord) -> None:
-        """End a decision that was never carried out, and tell who proposed it."""
-        outcome = Outcome(decision_id=record.id, state="expired")
+        """End a decision that was never carried out, and tell who proposed it.
+
+        If it was carried out in that very moment, they are told so.
+        """
+        expired = Outcome(decision_id=record.id, state="expired")
         at = stamp(self._clock.now())
-        await self._decisions.settle(record.tenant, record.id, outcome, at)
-        await self._releases.outcome(record, outcome, Asker.then(record))
+        told = await self._decisions.settle(record.tenant, record.id, expired, at)
+        await self._releases.outcome(record, told, Asker.then(record))
 
     async def _carry_vote(self, record: DecisionRecord, asker: Asker) -> None:
         outcome = await self._voting.carry(record)

@@ -29,7 +29,7 @@ class GateSettings:
     release_grace_s: float = 10.0
     """A verdict nobody performed is released again after so long."""
 
-    clock_skew_s: float = 60.0
+    clock_skew_s: float = 30.0
     """A verdict so long past its end is used by nobody, whatever their clock says."""
 
     worker_silence_s: float = 20.0

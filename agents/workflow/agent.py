@@ -43,7 +43,8 @@ class WorkflowAgent:
     async def on_approved(self, approved: Approved, envelope: Envelope) -> None:
         """Perform it and tell whoever asked what came of it.
 
-        Raises PermanentError for a verdict that is not honoured.
+        One that came too late is counted and left: it was told again for nothing.
+        Raises PermanentError for any other verdict that is not honoured.
         """
         if approved.audience != "workflow":
             return
@@ -52,6 +53,9 @@ class WorkflowAgent:
         try:
             outcome = await self._entry.perform(approved)
         except VerdictRefused as error:
+            if error.code == "verdict_expired":
+                return
+
             raise PermanentError(error.message, code=error.code) from error
 
         await self._tell(outcome, envelope)

@@ -97,10 +97,10 @@ class MongoDecisions:
 
     async def settle(
         self, tenant: str, decision_id: str, outcome: Outcome, at: Timestamp
-    ) -> None:
+    ) -> Outcome:
         """See Decisions."""
         end = settlement(tenant, decision_id, outcome, at)
-        await settle(self._database, tenant, end)
+        return Outcome.model_validate_json(await settle(self._database, tenant, end))
 
     async def recent_actions(
         self, tenant: str, conversation_id: str, limit: int

@@ -31,9 +31,21 @@ def saying(news: Iterable[Said]) -> Document:
     return {"$push": {"unchained": {"$each": entries}}, "$min": {SINCE: since}}
 
 
-async def settle(database: Database, tenant: str, end: Settlement) -> None:
-    """Write how a decision ended, unless it had ended or was refused before."""
-    await database.update(
+async def settle(database: Database, tenant: str, end: Settlement) -> str:
+    """Write how a decision ended, unless it had ended or was refused before.
+
+    How it ended, as text: so, or as it had before.
+    """
+    if await _settled(database, tenant, end):
+        return end.outcome
+
+    which = {"_id": key(tenant, end.decision_id)}
+    before = await database.one("decisions", which, ("outcome",))
+    return end.outcome if before is None else str(before.get("outcome") or end.outcome)
+
+
+async def _settled(database: Database, tenant: str, end: Settlement) -> bool:
+    return await database.changed(
         "decisions",
         {
             "_id": key(tenant, end.decision_id),

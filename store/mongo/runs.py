@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Literal
 
-from contracts import Conflict, InboxItem, Reservation, RunEvent, RunRow, Timestamp
+from contracts import (
+    Conflict,
+    InboxItem,
+    PermanentError,
+    Reservation,
+    RunEvent,
+    RunRow,
+    Timestamp,
+)
 from contracts.failpoints import reach
 from store.cursors import Span
 from store.mongo import run_inbox, run_log
@@ -40,10 +48,11 @@ class MongoRuns:
 
         stored = run if before is None else before
         end = end_of(stored)
-        if end is not None:
-            await settle(self._database, run.tenant, end)
+        if end is None or await settle(self._database, run.tenant, end) == end.outcome:
+            return stored, before is None
 
-        return stored, before is None
+        await self._take_back(stored, reservations)
+        raise PermanentError(code="verdict_expired")
 
     async def get(self, tenant: str, run_id: str) -> RunRow | None:
         """See Runs."""
@@ -194,6 +203,14 @@ class MongoRuns:
 
         self._logs.begun((run.tenant, run.id))
         return None
+
+    async def _take_back(
+        self, run: RunRow, reservations: tuple[Reservation, ...]
+    ) -> None:
+        """Remove a run whose decision had ended before; one that began stays."""
+        unbegun = {"_id": key(run.tenant, run.id), "applied": 0}
+        if await self._database.delete("runs", unbegun):
+            await self._meters.give_back(reservations)
 
     async def _holder(self, run: RunRow) -> str | None:
         """The open run that has the key, if it is open indeed."""

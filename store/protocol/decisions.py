@@ -60,10 +60,11 @@ class Decisions(Protocol):
 
     async def settle(
         self, tenant: str, decision_id: str, outcome: Outcome, at: Timestamp
-    ) -> None:
+    ) -> Outcome:
         """Set the outcome of a decision carried out without an effect row.
 
-        The state becomes done, failed, unknown or expired. The first outcome stays.
+        The state becomes done, failed, unknown or expired. The first outcome stays,
+        and is returned; without a decision to settle the given one is.
         """
 
     async def recent_actions(

@@ -65,7 +65,8 @@ class Runs(Protocol):
 
         The run of index ``0`` settles: done, with ``{"run_id": …}`` as the result.
         The stored row and whether it is ours: a run of that id may be there already.
-        Raises Conflict ``run_exists`` (details: run_id) if an open run of the
+        Raises PermanentError ``verdict_expired`` if the decision has ended without
+        this run, Conflict ``run_exists`` (details: run_id) if an open run of the
         workflow has the key, PermanentError ``budget_exceeded`` (details: which).
         """
 

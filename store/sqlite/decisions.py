@@ -9,12 +9,12 @@ from contracts import Approval, DecisionRecord, Outcome, Timestamp
 from store.caches import SMALL_CHARS
 from store.cursors import Span
 from store.protocol import Cursor, DecisionFilter, Page
-from store.said import Said, said_elsewhere, settlement
+from store.said import Said, Settlement, said_elsewhere, settlement
 from store.sqlite import approvals
 from store.sqlite.ledger import chain
 from store.sqlite.listing import Source, part_of
 from store.sqlite.rows import Row, many, one
-from store.sqlite.settlements import RecentDecisions, settle
+from store.sqlite.settlements import RecentDecisions, ending, settle
 from store.sqlite.writer import Database
 from store.texts import json_of, with_fields
 
@@ -79,6 +79,11 @@ def _insert(connection: Connection, record: _Record) -> Row | None:
 
     chain(connection, tenant, [record.said])
     return None
+
+
+def _settled(connection: Connection, tenant: str, end: Settlement) -> str:
+    settle(connection, tenant, end)
+    return ending(connection, tenant, end)
 
 
 def _select(connection: Connection, tenant: str, decision_id: str) -> Row | None:
@@ -151,13 +156,15 @@ class SqliteDecisions:
 
     async def settle(
         self, tenant: str, decision_id: str, outcome: Outcome, at: Timestamp
-    ) -> None:
+    ) -> Outcome:
         """See Decisions."""
         end = settlement(tenant, decision_id, outcome, at)
         try:
-            await self._database.write(lambda c: settle(c, tenant, end))
+            stays = await self._database.write(lambda c: _settled(c, tenant, end))
         finally:
             self._recent.drop((tenant, decision_id))
+
+        return Outcome.model_validate_json(stays)
 
     async def recent_actions(
         self, tenant: str, conversation_id: str, limit: int

@@ -19,7 +19,7 @@ from store.said import Settlement, settlement
 from store.sqlite.budgets import refusal, reserve
 from store.sqlite.listing import Source
 from store.sqlite.rows import Row, one
-from store.sqlite.settlements import settle
+from store.sqlite.settlements import ending, settle
 from store.texts import json_of, with_fields
 
 COLUMNS = "body, state, lease_owner, lease_until, wake_at"
@@ -89,10 +89,12 @@ def insert(
 ) -> Row | PermanentError | None:
     """Write a run; the row that was there before or a refusal, if there is one.
 
-    Refusals are Conflict ``run_exists`` and PermanentError ``budget_exceeded``.
+    Refusals are Conflict ``run_exists``, and PermanentError ``verdict_expired`` and
+    ``budget_exceeded``.
     """
     found = (
         select(connection, *run.id)
+        or _ended_without(connection, run)
         or _key_taken(connection, run.key)
         or refusal(connection, reservations)
     )
@@ -113,6 +115,14 @@ def insert(
         settle(connection, run.id[0], run.end)
 
     return None
+
+
+def _ended_without(connection: Connection, run: NewRun) -> PermanentError | None:
+    """Whether the run's decision is over, and came to something else."""
+    if run.end is None or ending(connection, run.id[0], run.end) == run.end.outcome:
+        return None
+
+    return PermanentError(code="verdict_expired")
 
 
 def _key_taken(

@@ -286,3 +286,19 @@ async def test_two_coordinators_sweep_side_by_side(house: Gatehouse) -> None:
     await other.sweep()
 
     assert (await house.approval(asked.approval_id)).revision == 2
+
+
+async def test_who_expires_what_was_carried_out_that_moment_tells_what_stays(
+    house: Gatehouse,
+) -> None:
+    answer = await house.run_greet(not_after=later(house.now, 300))
+    record = await house.record(answer.approved.decision_id)
+    run = {"run_id": "run_that_was_made"}
+    done = Outcome(decision_id=record.id, state="succeeded", result=run)
+    await house.store.decisions.settle(TENANT, record.id, done, house.now)
+
+    await house.agent._docket.expire(record)
+
+    stored = await house.store.decisions.get(TENANT, record.id)
+    assert stored is not None
+    assert (stored.state, stored.outcome) == ("done", done)

@@ -99,11 +99,14 @@ async def test_a_settled_decision_has_the_state_of_its_outcome(
 async def test_the_first_outcome_of_a_decision_stays(store: Store) -> None:
     said = await store.decisions.record(record())
     first = outcome(said, "succeeded", 1)
-    await store.decisions.settle(TENANT, said.id, first, at(1))
-    await store.decisions.settle(TENANT, said.id, outcome(said, "failed"), at(2))
+    heard = [
+        await store.decisions.settle(TENANT, said.id, first, at(1)),
+        await store.decisions.settle(TENANT, said.id, outcome(said, "failed"), at(2)),
+    ]
 
     stored = await store.decisions.get(TENANT, said.id)
     assert stored is not None
+    assert heard == [first, first]
     assert (stored.state, stored.outcome, stored.settled_at) == ("done", first, at(1))
     assert len(await told(store, said.id)) == 2
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import anyio
 import pytest
 
-from contracts import Conflict, Lease, Origin, PermanentError, RunRow
+from contracts import Conflict, Lease, Origin, Outcome, PermanentError, RunRow
 from store import RunFilter, Store
 from tests.support.stored import (
     TENANT,
@@ -62,6 +63,45 @@ async def test_making_a_run_settles_its_decision_with_the_run_id(store: Store) -
     assert (stored.state, stored.settled_at) == ("done", at(1))
     assert stored.outcome.result == {"run_id": row.id}
     assert await store.decisions.unperformed(recorded_before=at(9), limit=9) == ()
+
+
+async def test_a_decision_that_ended_without_a_run_gets_none(store: Store) -> None:
+    said = await store.decisions.record(record())
+    expired = Outcome(decision_id=said.id, state="expired")
+    await store.decisions.settle(TENANT, said.id, expired, at(1))
+    set_aside = reservation("r1", 1, 1)
+
+    for _ in range(2):
+        with pytest.raises(PermanentError) as refused:
+            await store.runs.create(run(said), (set_aside,))
+
+        assert refused.value.code == "verdict_expired"
+
+    assert (await store.runs.page(TENANT, ALL, limit=9)).items == ()
+    assert await store.runs.stale(at(3_000), limit=9) == ()
+    await store.budgets.reserve((reservation("r2", 1, 1),))
+
+
+async def test_of_making_a_run_and_expiring_its_decision_one_happens(
+    store: Store,
+) -> None:
+    for _ in range(20):
+        said = await store.decisions.record(record())
+        expired, row = Outcome(decision_id=said.id, state="expired"), run(said)
+        made: list[bool] = []
+
+        async def make(row: RunRow = row, made: list[bool] = made) -> None:
+            with suppress(PermanentError):
+                made.append((await store.runs.create(row))[1])
+
+        async with anyio.create_task_group() as both:
+            both.start_soon(make)
+            both.start_soon(store.decisions.settle, TENANT, said.id, expired, at(1))
+
+        stored = await store.decisions.get(TENANT, said.id)
+        assert stored is not None
+        is_there = await store.runs.get(TENANT, row.id) is not None
+        assert (stored.state == "done") == is_there == bool(made)
 
 
 async def test_a_child_run_does_not_settle_the_decision_it_belongs_to(

@@ -114,6 +114,7 @@ async def test_a_verdict_is_refused_a_moment_after_it_expired(served: Served) ->
 
     assert _counted("verdicts_refused", code="verdict_expired") == refused + 1
     assert await _runs_of(served, verdict) == 0
+    assert await served.service.bus.dead_letters() == ()
 
 
 @pytest.mark.parametrize("audience", ["coordinator", "conversation"])

@@ -351,7 +351,7 @@ async def test_a_claim_is_left_alone_while_its_holder_may_live(door: Entrance) -
     with pytest.raises(TemporaryError) as refused:
         await door.another({"workflow.save": carrier}).perform(verdict)
 
-    assert refused.value.delay == pytest.approx(18)
+    assert refused.value.delay == pytest.approx(3)
     assert carrier.done == 0
 
 
