@@ -165,9 +165,11 @@ async def _forget(database: Database, entries: Sequence[_Waiting]) -> None:
         await database.delete("ledger_unchained", {"_id": {"$in": others}})
 
     decided = (entry for entry in entries if entry.collection == "decisions")
-    for where, group in groupby(decided, key=lambda entry: entry.where):
-        digests = [entry.said.digest for entry in group]
-        await database.update("decisions", {"_id": where}, _without(digests))
+    linked = {
+        where: _without([entry.said.digest for entry in group])
+        for where, group in groupby(decided, key=lambda entry: entry.where)
+    }
+    await database.update_each("decisions", linked)
 
 
 def _without(digests: list[bytes]) -> list[Document]:

@@ -15,7 +15,7 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
 
 from contracts import StoreUnavailable
 from store.mongo.grouping import Grouped
-from store.mongo.words import in_our_words, landed, unavailable, whole
+from store.mongo.words import all_landed, in_our_words, landed, unavailable, whole
 from store.texts import json_of
 
 Document = dict[str, Any]
@@ -83,13 +83,15 @@ class Database:
 
     async def update(self, name: str, where: Where, change: Change) -> None:
         """Change the document that is meant, if there is one."""
-        group = self._updates.get(name)
-        if group is None:
-            group = self._updates[name] = Grouped(
-                f"updates of {name}", lambda group: self._update(name, group)
-            )
+        await landed(self._updating(name).write(UpdateOne(where, change)))
 
-        await landed(group.write(UpdateOne(where, change)))
+    async def update_each(self, name: str, changes: Mapping[str, Change]) -> None:
+        """Change the documents of these ids, as far as they are there."""
+        group = self._updating(name)
+        ids = changes.items()
+        await all_landed(
+            [group.write(UpdateOne({"_id": id_}, change)) for id_, change in ids]
+        )
 
     async def changed(self, name: str, where: Where, change: Change) -> bool:
         """Change a document; whether there was one such."""
@@ -175,6 +177,15 @@ class Database:
             await self.mongo.client.admin.command("ping")
 
         await self.mongo.client.close()
+
+    def _updating(self, name: str) -> Grouped[UpdateOne, None]:
+        group = self._updates.get(name)
+        if group is None:
+            group = self._updates[name] = Grouped(
+                f"updates of {name}", lambda group: self._update(name, group)
+            )
+
+        return group
 
     async def _together(self, work: Callable[[Session], Coroutine[Any, Any, T]]) -> T:
         for _ in range(_TRIES):

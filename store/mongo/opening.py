@@ -12,7 +12,6 @@ from pymongo.errors import (
     InvalidURI,
     OperationFailure,
     PyMongoError,
-    ServerSelectionTimeoutError,
 )
 from pymongo.read_concern import ReadConcern
 
@@ -65,25 +64,43 @@ def database_of(client: Client, url: str) -> Database:
     )
 
 
-async def check(client: Client, url: str) -> None:
-    """Ask the server what it is.
+async def unless_alone(url: str) -> None:
+    """Raises ConfigurationError if a URL's one server belongs to no replica set.
 
-    Raises ConfigurationError for one that belongs to no replica set or refuses
-    access, StoreUnavailable for one that does not answer.
+    Asked of the server itself: the client of a replica set knows no others, and would
+    look for its members until the deadline.
+    """
+    try:
+        probe: Client = AsyncMongoClient(
+            url,
+            replicaSet=None,
+            directConnection=True,
+            timeoutMS=_PROBE_MS,
+            serverMonitoringMode="poll",
+        )
+        async with probe:
+            said = await probe.admin.command("hello")
+    except PyMongoError:  # several servers, or none that answers: ``greet`` tells
+        return
+
+    sharded = said.get("msg") == "isdbgrid"
+    if not ("setName" in said or said.get("isreplicaset") or sharded):
+        raise _unusable("names a standalone server; make it a replica set of one")
+
+
+async def greet(client: Client) -> None:
+    """Return when the server answers.
+
+    Raises ConfigurationError if it refuses access, StoreUnavailable if it is silent.
     """
     with in_our_words():
         try:
-            said = await client.admin.command("hello")
-        except ServerSelectionTimeoutError as error:
-            said = await _asked_directly(url, error)
+            await client.get_default_database().command("listCollections")
         except OperationFailure as error:
             if error.code in _REFUSED_BY_ACCESS:
                 raise _unusable("is refused access by the server") from error
 
             raise
-
-    if _stands_alone(said):
-        raise _unusable("names a standalone server; make it a replica set of one")
 
 
 def _problem(client: Client, url: str) -> str | None:
@@ -106,32 +123,11 @@ def _problem(client: Client, url: str) -> str | None:
     return None
 
 
-async def _asked_directly(url: str, error: PyMongoError) -> Document:
-    """What a server says that the client does not take for one of its set."""
-    try:
-        probe: Client = AsyncMongoClient(
-            url,
-            replicaSet=None,
-            directConnection=True,
-            timeoutMS=_PROBE_MS,
-            serverMonitoringMode="poll",
-        )
-        async with probe:
-            return await probe.admin.command("hello")
-    except PyMongoError:  # several servers, or none that answers
-        raise error from None
-
-
 def _zlib(url: str) -> bool:
     """Whether a URL asks for the compression that leaked the server's memory."""
     options = parse_qsl(urlsplit(url).query)
     said = {name.lower(): value for name, value in options}
     return "zlib" in said.get("compressors", "")
-
-
-def _stands_alone(said: Document) -> bool:
-    sharded = said.get("msg") == "isdbgrid"
-    return not ("setName" in said or said.get("isreplicaset") or sharded)
 
 
 def _unusable(problem: str) -> ConfigurationError:

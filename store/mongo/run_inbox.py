@@ -40,10 +40,9 @@ async def put(database: Database, run: RunId, item: InboxItem) -> bool:
 
 async def handle(database: Database, run: RunId, items: Sequence[str]) -> Document:
     """Mark items as handled; what that changes in the run's document."""
+    handled = {"$set": {"handled": True}}
     ids = [key(*run, item) for item in items]
-    for id_ in ids:
-        await database.update("run_inbox", {"_id": id_}, {"$set": {"handled": True}})
-
+    await database.update_each("run_inbox", dict.fromkeys(ids, handled))
     seen = await database.one("runs", {"_id": key(*run)}, ("arrivals",))
     left = await database.one("run_inbox", _unhandled(run), ("_id",))
     if seen is None or left is not None:

@@ -17,7 +17,7 @@ from store.mongo.idempotency import MongoIdempotency
 from store.mongo.keys import MongoKeys
 from store.mongo.ledger import MongoLedger
 from store.mongo.migrations import migrate, touch
-from store.mongo.opening import DEADLINE_S, check, client_of, database_of
+from store.mongo.opening import DEADLINE_S, client_of, database_of, greet, unless_alone
 from store.mongo.policies import MongoPolicies
 from store.mongo.runs import MongoRuns
 from store.mongo.schema import STEPS
@@ -68,9 +68,11 @@ class MongoStore:
         majority and journal, a server outside a replica set or a newer schema;
         StoreUnavailable if no server answers within the deadline.
         """
-        async with client_of(url, deadline_s) as client:
-            database = database_of(client, url)
-            await check(client, url)
+        client = client_of(url, deadline_s)
+        database = database_of(client, url)
+        await unless_alone(url)
+        async with client:
+            await greet(client)
             await migrate(database, STEPS)
             store = cls(database)
             try:

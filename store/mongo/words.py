@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -62,6 +62,17 @@ async def landed(write: asyncio.Future[T]) -> T:
             write.exception()  # nobody else will ask for it
 
         raise
+
+
+async def all_landed(writes: Sequence[asyncio.Future[T]]) -> None:
+    """Await writes to their ends. Raises the first error among them."""
+    if writes:
+        with _uncut():
+            await asyncio.wait(writes)
+
+    errors = [write.exception() for write in writes]
+    for error in filter(None, errors):
+        raise error
 
 
 @contextmanager

@@ -165,7 +165,7 @@ async def test_the_leases_of_a_process_that_died_are_void_at_the_next_start(
 
 @pytest.mark.parametrize(
     "url",
-    ["sqlite://", "sqlite:///", "sqlite:store.db", "mongodb://localhost/x", "", "a.db"],
+    ["sqlite://", "sqlite:///", "sqlite:store.db", "postgres://h/x", "", "a.db"],
 )
 async def test_a_url_that_names_no_store_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError, match="names no store"):
