@@ -1,8 +1,9 @@
 """A run's inbox: what came from outside, in order of arrival, handled once.
 
-``arrivals`` in the run's document counts what arrived, before it lies there;
-``unheard`` says that something lies unhandled, after it lies there. Who takes
-``unheard`` away does so only if nothing has arrived since it looked.
+In the run's document ``arrivals`` counts what arrives, before it lies there, and gives
+it its place; ``unheard`` says that something lies unhandled, and ``rings`` counts how
+often that was said, both after it lies there. Who takes ``unheard`` away does so only
+if nobody has rung since before it looked.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ from contracts import InboxItem
 from store.mongo.database import Database, Document, Listing, key
 from store.mongo.run_log import RunId
 from store.mongo.run_rows import changing
+
+_RINGS = {"$ifNull": ["$rings", 0]}
+_RUNG = {"unheard": True, "rings": {"$add": [_RINGS, 1]}}
 
 
 async def put(database: Database, run: RunId, item: InboxItem) -> bool:
@@ -33,7 +37,7 @@ async def put(database: Database, run: RunId, item: InboxItem) -> bool:
     }
     laid = await database.insert("run_inbox", document)
     if laid or await _lies(database, document["_id"]):
-        await database.update("runs", which, changing({"unheard": True}))
+        await database.update("runs", which, changing(_RUNG))
 
     return laid
 
@@ -43,13 +47,13 @@ async def handle(database: Database, run: RunId, items: Sequence[str]) -> Docume
     handled = {"$set": {"handled": True}}
     ids = [key(*run, item) for item in items]
     await database.update_each("run_inbox", dict.fromkeys(ids, handled))
-    seen = await database.one("runs", {"_id": key(*run)}, ("arrivals",))
+    seen = await database.one("runs", {"_id": key(*run)}, ("rings",))
     left = await database.one("run_inbox", _unhandled(run), ("_id",))
     if seen is None or left is not None:
         return {}
 
-    nothing_since = {"$eq": ["$arrivals", seen["arrivals"]]}
-    return {"unheard": {"$cond": [nothing_since, False, "$unheard"]}}
+    nobody_since = {"$eq": [_RINGS, seen.get("rings", 0)]}
+    return {"unheard": {"$cond": [nobody_since, False, "$unheard"]}}
 
 
 async def unhandled(database: Database, run: RunId) -> tuple[InboxItem, ...]:

@@ -13,7 +13,8 @@ import pytest
 from contracts import SequenceConflict
 from contracts.chains import verify
 from store import Append
-from store.mongo import MongoStore, run_log
+from store.mongo import MongoStore, run_inbox, run_log
+from store.mongo.run_rows import changing
 from tests.support.mongo import emptied
 from tests.support.servers import MongoServer
 from tests.support.stored import (
@@ -149,6 +150,33 @@ async def test_items_laid_in_beside_their_handling_are_never_forgotten(
 
         assert [each.id for each in await ours.runs.drain(TENANT, row.id)] == [str(n)]
         assert len(await ours.runs.stale(at(60), limit=9)) == 1
+
+
+async def test_a_letter_that_lands_after_the_handler_looked_still_rings(
+    stores: list[MongoStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, theirs, *_ = stores
+    row, _ = await ours.runs.create(run(state=paused(0)))
+    await ours.runs.put(TENANT, row.id, item("a"))
+    counted, may_land = anyio.Event(), anyio.Event()
+    insert = theirs.database.insert
+
+    async def late(name: str, document: dict[str, Any]) -> bool:
+        counted.set()
+        await may_land.wait()
+        return await insert(name, document)
+
+    monkeypatch.setattr(theirs.database, "insert", late)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(theirs.runs.put, TENANT, row.id, item("b"))
+        await counted.wait()
+        changes = await run_inbox.handle(ours.database, (TENANT, row.id), ("a",))
+        may_land.set()
+
+    assert changes != {}
+    await ours.database.update("runs", {"id": row.id}, changing(changes))
+
+    assert len(await ours.runs.stale(at(60), limit=9)) == 1
 
 
 async def test_an_append_too_long_for_a_document_is_stored_in_parts(
