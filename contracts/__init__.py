@@ -11,6 +11,13 @@ from contracts.actions import ACTIONS, Action, ActionRow, Carrier
 from contracts.approvals import Approval, ApprovalState, CastVote, Question
 from contracts.bearer import fresh_key, secret_digest, split_key
 from contracts.canonical import canonical, digest, digest_of, normal
+from contracts.chats import (
+    MOST_TEXT_CHARS,
+    SHORT_MEMORY,
+    ChatMemory,
+    ChatMessage,
+    ChatText,
+)
 from contracts.clock import Clock, Timestamp, later, moment, seconds_between, stamp
 from contracts.decisions import Channel, Decision, Principal, Proposal, Proposer
 from contracts.envelope import (
@@ -124,8 +131,10 @@ __all__ = [
     "EVENTS",
     "ID_PATTERN",
     "LIMITS",
+    "MOST_TEXT_CHARS",
     "PREFIXES",
     "ROLES",
+    "SHORT_MEMORY",
     "TERMINAL",
     "Action",
     "ActionRow",
@@ -146,6 +155,9 @@ __all__ = [
     "Carrier",
     "CastVote",
     "Channel",
+    "ChatMemory",
+    "ChatMessage",
+    "ChatText",
     "Clock",
     "Code",
     "ConfigurationError",

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from store.protocol.context import ChatContext
 from store.protocol.decisions import (
     Approvals,
     DecisionFilter,
@@ -69,6 +70,7 @@ __all__ = [
     "Append",
     "Approvals",
     "Budgets",
+    "ChatContext",
     "Cursor",
     "DecisionFilter",
     "Decisions",
