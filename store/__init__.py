@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from store.faults import ANY, Chances, FaultKind, Faults, FaultyStore
-from store.opening import examine_store, open_store
+from store.opening import examine_store, open_context, open_store
 from store.protocol import (
     ALL_EVENTS,
     Append,
     Approvals,
     Budgets,
+    ChatContext,
     Cursor,
     DecisionFilter,
     Decisions,
@@ -35,6 +36,7 @@ __all__ = [
     "Approvals",
     "Budgets",
     "Chances",
+    "ChatContext",
     "Cursor",
     "DecisionFilter",
     "Decisions",
@@ -56,5 +58,6 @@ __all__ = [
     "Store",
     "Workers",
     "examine_store",
+    "open_context",
     "open_store",
 ]

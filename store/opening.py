@@ -1,4 +1,4 @@
-"""Which store a URL names."""
+"""Which store a URL names, and which short-term context."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from contracts import ConfigurationError, Finding
-from store.protocol import Store
+from store.memory_context import MemoryContext
+from store.protocol import ChatContext, Store
 from store.sqlite import MEMORY, SqliteStore, Synchronous, engine_version
 
 _FILE = "sqlite:///"
 _IN_MEMORY = "sqlite://:memory:"
 _MONGO = ("mongodb://", "mongodb+srv://")
+_REDIS = ("redis://", "rediss://", "unix://")
 
 
 @asynccontextmanager
@@ -56,6 +58,32 @@ async def examine_store(url: str) -> Finding:
 
     said = f"{version}: fine here, where one connection writes; open it with no other"
     return Finding("sqlite", "note", said)
+
+
+@asynccontextmanager
+async def open_context(
+    url: str, *, namespace: str = "sluicegate"
+) -> AsyncIterator[ChatContext]:
+    """The short-term context of conversations that goes with the bus of this URL.
+
+    ``memory://`` is kept inside this process, until it is closed; ``redis://``,
+    ``rediss://`` and ``unix://`` name a Redis, which need not be up yet, where every
+    name begins with ``namespace``. Raises ConfigurationError for any other URL.
+    """
+    if url == "memory://":
+        yield MemoryContext()
+        return
+
+    if not url.startswith(_REDIS):
+        scheme = url.partition("://")[0]
+        known = "memory:// or redis://HOST:PORT/0"
+        message = f"bus.url: {scheme!r} names no context; use {known}"
+        raise ConfigurationError(message, code="store_unusable")
+
+    from store.redis_context import RedisContext  # noqa: PLC0415  as above
+
+    async with RedisContext.open(url, namespace=namespace) as shared:
+        yield shared
 
 
 def _path(url: str) -> str:
