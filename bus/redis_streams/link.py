@@ -22,7 +22,10 @@ Reply = asyncio.Future[Any]
 
 
 class Ear(Protocol):
-    """Whoever hears channels over a link."""
+    """Whoever hears channels over a link.
+
+    Guarantees: it is called from the link's own tasks and never waits.
+    """
 
     def opening(self) -> Iterable[Command]:
         """What is said first on each connection."""

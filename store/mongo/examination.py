@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contracts import ConfigurationError, Finding, StoreUnavailable
 from store.mongo.migrations import schema_version
-from store.mongo.opening import check, client_of, database_of
+from store.mongo.opening import client_of, database_of, greet, unless_alone
 from store.mongo.schema import STEPS
 from store.mongo.words import in_our_words
 
@@ -14,9 +14,11 @@ _DEADLINE_S = 3.0
 async def examine(url: str) -> Finding:
     """What a look at the database of this URL finds; nothing is changed there."""
     try:
-        async with client_of(url, _DEADLINE_S) as client:
-            database = database_of(client, url)
-            await check(client, url)
+        client = client_of(url, _DEADLINE_S)
+        database = database_of(client, url)
+        await unless_alone(url)
+        async with client:
+            await greet(client)
             with in_our_words():
                 version = (await client.server_info())["version"]
 
