@@ -46,12 +46,21 @@ class Listing(NamedTuple):
     fields: Sequence[str] | None = None
 
 
+class Asked(NamedTuple):
+    """Which fields of documents are read by the value of one field; none: all."""
+
+    name: str
+    field: str
+    fields: tuple[str, ...]
+
+
 class Database:
     """The collections of a store.
 
     Guarantees: a write that returned is on the disks of a majority, and seen by every
-    later read. Inserts, and updates whose result nobody needs, are grouped by
-    collection. Every await ends within the client's deadline, give or take a group.
+    later read. Inserts, updates whose result nobody needs, and reads by one field are
+    grouped by collection. Every await ends within the client's deadline, give or take
+    a group.
 
     Raises, from any await, StoreUnavailable ``mongo_unavailable``, never an error of
     the driver.
@@ -61,7 +70,8 @@ class Database:
         self.mongo = mongo
         self._collections: dict[str, AsyncCollection[Document]] = {}
         self._inserts: dict[str, Grouped[Document, bool]] = {}
-        self._updates: dict[str, Grouped[UpdateOne, None]] = {}
+        self._updates: dict[str, Grouped[UpdateOne, bool]] = {}
+        self._reads: dict[Asked, Grouped[str, list[Document]]] = {}
 
     def collection(self, name: str) -> AsyncCollection[Document]:
         """The driver's collection of this name."""
@@ -79,18 +89,21 @@ class Database:
                 f"inserts into {name}", lambda group: self._insert(name, group)
             )
 
-        return await landed(group.write(document))
+        return await landed(group.say(document))
 
-    async def update(self, name: str, where: Where, change: Change) -> None:
-        """Change the document that is meant, if there is one."""
-        await landed(self._updating(name).write(UpdateOne(where, change)))
+    async def update(self, name: str, where: Where, change: Change) -> bool:
+        """Change the document that is meant, if there is one.
+
+        True if it surely was there; False leaves that open.
+        """
+        return await landed(self._updating(name).say(UpdateOne(where, change)))
 
     async def update_each(self, name: str, changes: Mapping[str, Change]) -> None:
         """Change the documents of these ids, as far as they are there."""
         group = self._updating(name)
         ids = changes.items()
         await all_landed(
-            [group.write(UpdateOne({"_id": id_}, change)) for id_, change in ids]
+            [group.say(UpdateOne({"_id": id_}, change)) for id_, change in ids]
         )
 
     async def changed(self, name: str, where: Where, change: Change) -> bool:
@@ -126,6 +139,26 @@ class Database:
             done = await whole(self.collection(name).delete_many(where))
 
         return done.deleted_count
+
+    async def by_id(
+        self, name: str, id_: str, fields: tuple[str, ...] = ()
+    ) -> Document | None:
+        """The document of this id, or these fields of it."""
+        found = await self.having(name, "_id", id_, fields)
+        return found[0] if found else None
+
+    async def having(
+        self, name: str, field: str, value: str, fields: tuple[str, ...] = ()
+    ) -> list[Document]:
+        """The documents with this value of a field, by their ids, or these fields."""
+        asked = Asked(name, field, fields)
+        group = self._reads.get(asked)
+        if group is None:
+            group = self._reads[asked] = Grouped(
+                f"reads of {name}", lambda values: self._read(asked, values)
+            )
+
+        return await group.say(value)
 
     async def one(
         self, name: str, where: Where, fields: Sequence[str] | None = None
@@ -166,11 +199,9 @@ class Database:
 
     async def close(self) -> None:
         """Finish what was begun, then close the client. Twice is harmless."""
-        for inserts in self._inserts.values():
-            await inserts.finish()
-
-        for updates in self._updates.values():
-            await updates.finish()
+        for groups in (self._inserts, self._updates, self._reads):
+            for group in groups.values():
+                await group.finish()
 
         # The driver leaves the socket of a monitor that is cut while it connects.
         with suppress(PyMongoError), anyio.move_on_after(_CLOSE_S, shield=True):
@@ -178,7 +209,7 @@ class Database:
 
         await self.mongo.client.close()
 
-    def _updating(self, name: str) -> Grouped[UpdateOne, None]:
+    def _updating(self, name: str) -> Grouped[UpdateOne, bool]:
         group = self._updates.get(name)
         if group is None:
             group = self._updates[name] = Grouped(
@@ -210,11 +241,29 @@ class Database:
 
     async def _update(
         self, name: str, group: list[UpdateOne]
-    ) -> Sequence[Exception | None]:
+    ) -> Sequence[bool | Exception]:
         with in_our_words():
-            await self.collection(name).bulk_write(group, ordered=False)
+            done = await self.collection(name).bulk_write(group, ordered=False)
 
-        return [None] * len(group)
+        # the server counts them all together
+        return [done.matched_count == len(group)] * len(group)
+
+    async def _read(
+        self, asked: Asked, values: list[str]
+    ) -> Sequence[list[Document] | Exception]:
+        found: dict[str, list[Document]] = {value: [] for value in values}
+        fields = [*asked.fields, asked.field] if asked.fields else None
+        where = {asked.field: {"$in": [*found]}}
+        with in_our_words():
+            for document in (
+                await self.collection(asked.name).find(where, fields).to_list()
+            ):
+                found[document[asked.field]].append(document)
+
+        for documents in found.values():
+            documents.sort(key=lambda document: str(document["_id"]))
+
+        return [found[value] for value in values]
 
 
 def _told(error: BulkWriteError, count: int) -> list[bool | Exception]:

@@ -71,8 +71,8 @@ class MongoDecisions:
 
     async def get(self, tenant: str, decision_id: str) -> DecisionRecord | None:
         """See Decisions."""
-        which = {"_id": key(tenant, decision_id)}
-        found = await self._database.one("decisions", which, _FIELDS)
+        id_ = key(tenant, decision_id)
+        found = await self._database.by_id("decisions", id_, _FIELDS)
         return None if found is None else _record(found)
 
     async def page(

@@ -41,7 +41,7 @@ class MongoDefinitions:
 
     async def head(self, tenant: str, kind: DefinitionKind, name: str) -> Head | None:
         """See Definitions."""
-        found = await self._database.one("heads", {"_id": key(tenant, kind, name)})
+        found = await self._database.by_id("heads", key(tenant, kind, name))
         if found is None:
             by_id = {"tenant": tenant, "kind": kind, "id": name}
             found = await self._database.one("heads", by_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contracts import FreezeRow
-from store.mongo.database import Database, Listing, key
+from store.mongo.database import Database, key
 
 
 class MongoFreezes:
@@ -30,8 +30,5 @@ class MongoFreezes:
 
     async def of(self, tenant: str) -> tuple[FreezeRow, ...]:
         """See Freezes."""
-        listing = Listing(
-            {"tenant": tenant}, (("scope", 1), ("name", 1)), fields=("body",)
-        )
-        found = await self._database.many("freeze", listing)
+        found = await self._database.having("freeze", "tenant", tenant, ("body",))
         return tuple(FreezeRow.model_validate_json(each["body"]) for each in found)

@@ -1,4 +1,4 @@
-"""Group commit: writes that wait at the same time travel to the server together."""
+"""Group commit: what waits at the same time travels to the server together."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ W = TypeVar("W")
 R = TypeVar("R")
 
 MOST_AT_ONCE = 512
-"""Writes of one group."""
+"""Writes or reads of one group."""
 
 MOST_WAITING = 10_000
-"""Writes that may wait; one more is refused with ``store_busy``."""
+"""How much may wait; one more is refused with ``store_busy``."""
 
 
 class Grouped(Generic[W, R]):
-    """Writes of one kind to one collection, given to ``send`` a group at a time.
+    """Writes, or reads, of one kind, given to ``send`` a group at a time.
 
-    What is written in one tick of the loop makes a group; while one is on its way
-    the next gathers. ``send`` returns one result for each write, in their order; an
-    exception among them, or raised, is what its writers get. A writer that is
-    cancelled takes nothing back.
+    What is said in one tick of the loop makes a group; while one is on its way the
+    next gathers, so a read never gets an answer that is older than itself. ``send``
+    returns one result for each, in their order; an exception among them, or raised,
+    is what its callers get. A caller that is cancelled takes nothing back.
     """
 
     def __init__(
@@ -36,8 +36,8 @@ class Grouped(Generic[W, R]):
         self._waiting: list[_Waiting[W, R]] = []
         self._sender: asyncio.Task[None] | None = None
 
-    def write(self, what: W) -> asyncio.Future[R]:
-        """The result of this write. Raises StoreUnavailable ``store_busy``."""
+    def say(self, what: W) -> asyncio.Future[R]:
+        """The result of this write or read. Raises StoreUnavailable ``store_busy``."""
         if len(self._waiting) >= MOST_WAITING:
             raise StoreUnavailable(code="store_busy")
 
@@ -87,7 +87,7 @@ class Grouped(Generic[W, R]):
 
 
 class _Waiting(NamedTuple, Generic[W, R]):
-    """A write and who waits for it."""
+    """A write or read, and who waits for it."""
 
     what: W
     future: asyncio.Future[R]

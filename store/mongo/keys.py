@@ -59,7 +59,7 @@ class MongoKeys:
 
     async def get(self, key_id: str) -> KeyRow | None:
         """See Keys."""
-        found = await self._database.one("keys", {"_id": key_id}, _FIELDS)
+        found = await self._database.by_id("keys", key_id, _FIELDS)
         return None if found is None else _key(found)
 
     async def page(

@@ -36,16 +36,17 @@ async def settle(database: Database, tenant: str, end: Settlement) -> str:
 
     How it ended, as text: so, or as it had before.
     """
-    if await _settled(database, tenant, end):
+    if await _is_settled(database, tenant, end):
         return end.outcome
 
-    which = {"_id": key(tenant, end.decision_id)}
-    before = await database.one("decisions", which, ("outcome",))
-    return end.outcome if before is None else str(before.get("outcome") or end.outcome)
+    id_ = key(tenant, end.decision_id)
+    now = await database.by_id("decisions", id_, ("outcome",))
+    return end.outcome if now is None else str(now.get("outcome") or end.outcome)
 
 
-async def _settled(database: Database, tenant: str, end: Settlement) -> bool:
-    return await database.changed(
+async def _is_settled(database: Database, tenant: str, end: Settlement) -> bool:
+    """Whether this surely ended it; False leaves that open."""
+    return await database.update(
         "decisions",
         {
             "_id": key(tenant, end.decision_id),

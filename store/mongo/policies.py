@@ -14,7 +14,7 @@ class MongoPolicies:
 
     async def current(self, tenant: str) -> PolicyRow | None:
         """See Policies."""
-        found = await self._database.one("policies", {"_id": key(tenant)})
+        found = await self._database.by_id("policies", key(tenant))
         return None if found is None else PolicyRow.model_validate_json(found["body"])
 
     async def replace(self, row: PolicyRow, *, from_revision: int) -> bool:

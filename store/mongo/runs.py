@@ -56,7 +56,7 @@ class MongoRuns:
 
     async def get(self, tenant: str, run_id: str) -> RunRow | None:
         """See Runs."""
-        found = await self._database.one("runs", {"_id": key(tenant, run_id)}, FIELDS)
+        found = await self._database.by_id("runs", key(tenant, run_id), FIELDS)
         return None if found is None else run_of(found)
 
     async def page(

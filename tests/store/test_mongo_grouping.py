@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import anyio
 import pytest
 
 from contracts import PermanentError, StoreUnavailable
-from store.mongo import grouping
+from store.mongo import MongoStore, grouping
 from store.mongo.grouping import Grouped
 from store.mongo.words import landed
+from tests.support.mongo import emptied
+from tests.support.servers import MongoServer
 
 
 class Wire:
@@ -44,9 +47,9 @@ def grouped(wire: Wire) -> Grouped[int, int]:
 async def test_writes_of_one_tick_are_one_group_and_the_next_gathers_meanwhile(
     wire: Wire, grouped: Grouped[int, int]
 ) -> None:
-    first = [grouped.write(n) for n in (1, 2)]
+    first = [grouped.say(n) for n in (1, 2)]
     await anyio.wait_all_tasks_blocked()
-    later = [grouped.write(n) for n in (3, 4, 5)]
+    later = [grouped.say(n) for n in (3, 4, 5)]
     await anyio.wait_all_tasks_blocked()
     assert wire.sent == [[1, 2]]
 
@@ -60,7 +63,7 @@ async def test_a_write_that_is_refused_spoils_no_other_of_its_group(
     wire: Wire, grouped: Grouped[int, int]
 ) -> None:
     wire.open.set()
-    good, bad = grouped.write(1), grouped.write(-1)
+    good, bad = grouped.say(1), grouped.say(-1)
 
     assert await good == 10
     with pytest.raises(StoreUnavailable):
@@ -72,7 +75,7 @@ async def test_what_cannot_be_sent_is_found_by_sending_each_alone(
 ) -> None:
     wire.open.set()
     wire.bad[2] = PermanentError(code="internal")
-    futures = [grouped.write(n) for n in (1, 2, 3)]
+    futures = [grouped.say(n) for n in (1, 2, 3)]
 
     told = await asyncio.gather(*futures, return_exceptions=True)
 
@@ -85,7 +88,7 @@ async def test_each_writer_of_a_failed_group_raises_an_error_of_his_own(
 ) -> None:
     wire.open.set()
     wire.bad[1] = StoreUnavailable(code="mongo_unavailable")
-    futures = [grouped.write(n) for n in (1, 2)]
+    futures = [grouped.say(n) for n in (1, 2)]
 
     first, second = await asyncio.gather(*futures, return_exceptions=True)
 
@@ -102,7 +105,7 @@ async def test_a_cancelled_writer_waits_for_the_end_of_his_write(
 
     async def write() -> None:
         try:
-            await landed(grouped.write(1))
+            await landed(grouped.say(1))
         finally:
             ended.append("write")
 
@@ -123,10 +126,10 @@ async def test_a_queue_that_is_full_refuses_one_more(
     wire: Wire, grouped: Grouped[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(grouping, "MOST_WAITING", 2)
-    futures = [grouped.write(n) for n in (1, 2)]
+    futures = [grouped.say(n) for n in (1, 2)]
 
     with pytest.raises(StoreUnavailable) as refused:
-        grouped.write(3)
+        grouped.say(3)
 
     wire.open.set()
     assert refused.value.code == "store_busy"
@@ -136,9 +139,53 @@ async def test_a_queue_that_is_full_refuses_one_more(
 async def test_finishing_waits_for_what_is_on_its_way(
     wire: Wire, grouped: Grouped[int, int]
 ) -> None:
-    future = grouped.write(1)
+    future = grouped.say(1)
     wire.open.set()
 
     await grouped.finish()
 
     assert future.done()
+
+
+async def test_reads_of_one_tick_are_one_question_and_each_gets_its_own(
+    mongo_server: MongoServer,
+) -> None:
+    async with emptied(mongo_server) as store:
+        assert isinstance(store, MongoStore)
+        database, asked = store.database, list[Any]()
+        collection = database.collection("freeze")
+        find = collection.find
+
+        def counting(where: Any, *more: Any) -> Any:
+            asked.append(where)
+            return find(where, *more)
+
+        for tenant in ("a", "b"):
+            await database.insert("freeze", {"_id": f"{tenant}1", "tenant": tenant})
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(collection, "find", counting)
+            rows = await asyncio.gather(
+                *(database.having("freeze", "tenant", t) for t in ("a", "b", "c", "a"))
+            )
+
+        ids = [[row["_id"] for row in some] for some in rows]
+        assert ids == [["a1"], ["b1"], [], ["a1"]]
+        assert len(asked) == 1
+
+
+async def test_a_read_is_never_older_than_its_question(
+    mongo_server: MongoServer,
+) -> None:
+    async with emptied(mongo_server) as store:
+        assert isinstance(store, MongoStore)
+        database = store.database
+        for n in range(50):
+            others = [
+                asyncio.create_task(database.by_id("freeze", f"id{n}"), name="reads")
+                for _ in range(8)
+            ]
+            await database.insert("freeze", {"_id": f"id{n}", "tenant": "a"})
+
+            assert await database.by_id("freeze", f"id{n}") is not None
+            await asyncio.gather(*others)
