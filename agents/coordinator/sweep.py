@@ -101,8 +101,11 @@ class Sweep:
         return now > later(verdict.expires_at, self._settings.clock_skew_s)
 
     async def _has_begun(self, record: DecisionRecord) -> bool:
-        """Whether its effect or run began in time: then it is ended, however late."""
+        """Whether its effect, run or vote began in time: then it is ended, if late."""
         if await self._effects.get(record.tenant, record.id, "0") is not None:
+            return True
+
+        if await self._voting.is_counted(record):
             return True
 
         # a worker may have died, or heard nothing, between the run and this record

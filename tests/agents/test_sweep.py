@@ -9,10 +9,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from contracts import (
+    Awaiting,
     EffectRow,
     Envelope,
     JsonObject,
     Outcome,
+    Proposer,
     derived_id,
     later,
     new_id,
@@ -302,3 +304,39 @@ async def test_who_expires_what_was_carried_out_that_moment_tells_what_stays(
     stored = await house.store.decisions.get(TENANT, record.id)
     assert stored is not None
     assert (stored.state, stored.outcome) == ("done", done)
+
+
+@pytest.mark.parametrize("grant", [True, False])
+async def test_a_vote_that_counted_before_a_crash_is_told_to_the_run_that_asked(
+    house: Gatehouse, monkeypatch: pytest.MonkeyPatch, *, grant: bool
+) -> None:
+    run = await house.run_of(paying(), tool(risk="high"))
+    asked = house.decision(
+        "tool.call",
+        {**CALL, "node_id": "pay"},
+        proposer=Proposer(kind="run", id=run.id),
+        run_id=run.id,
+    )
+    await house.agent.on_decision(asked, house.envelope(asked))
+    (question,) = await house.verdicts_of(run)
+    assert isinstance(question, Awaiting)
+    action = "approval.grant" if grant else "approval.refuse"
+    vote = house.decision(action, {"approval_id": question.approval_id}, BOB)
+
+    with monkeypatch.context() as crashing:
+        voting = house.agent._docket._voting
+        crashing.setattr(voting, "_release", _crash)
+        with pytest.raises(ZeroDivisionError):
+            await house.agent.on_decision(vote, house.envelope(vote))
+
+    await house.clock.advance(90)
+    await house.agent.take_over()
+
+    _, verdict = await house.verdicts_of(run)
+    settled = await house.record(vote.id)
+    assert verdict.result == ("approved" if grant else "refused")
+    assert settled.state == "done"
+
+
+async def _crash(_: object) -> None:
+    raise ZeroDivisionError

@@ -39,6 +39,9 @@ _TRIES = 20
 """So many lost races in a row mean that something is wrong."""
 
 
+_VOTES = frozenset({"approval.grant", "approval.refuse"})
+
+
 class _Step(NamedTuple):
     """The approval after a vote, and the error the voter gets all the same."""
 
@@ -87,6 +90,13 @@ class Voting:
             "state": "awaiting" if approval.state == "waiting" else approval.state,
         }
         return Outcome(decision_id=record.id, state="succeeded", result=result)
+
+    async def is_counted(self, record: DecisionRecord) -> bool:
+        """Whether this decision is a vote that stands in its approval already."""
+        if record.decision.action not in _VOTES:
+            return False
+
+        return _is_counted(await self._approval(record), record)
 
     async def _counted(self, record: DecisionRecord) -> Approval:
         for _ in range(_TRIES):
