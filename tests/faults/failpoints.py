@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from tests.support.checkout import ROOT, product
@@ -18,6 +19,7 @@ OF_POISON = frozenset({"B17"})
 _ROLES: dict[str, Role] = {"gateways": "gateway", "agents/coordinator": "coordinator"}
 
 
+@cache
 def failpoints() -> dict[str, Role]:
     """Every name in a ``reach`` of the product, and the role that passes it."""
     found = {name: _role_of(path) for path in product() for name in _named(path)}

@@ -19,6 +19,7 @@ _MADE = frozenset({"__pycache__", "build", "dist", "node_modules", "var"})
 """Folders that tools and the running program make."""
 
 
+@cache
 def packages() -> tuple[str, ...]:
     """The top-level packages of the product, as the folders at the root say."""
     tops = {path.relative_to(ROOT).parts[0] for path in python() if path.parent != ROOT}
