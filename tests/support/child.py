@@ -1,7 +1,11 @@
-"""A child process: started, held up, ended or killed, and always by its own id."""
+"""A child process: started, held up, ended or killed, and always by its own id.
+
+It does not outlive this process, even if that is killed, where setpriv is installed.
+"""
 
 from __future__ import annotations
 
+import shutil
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -39,7 +43,7 @@ class Child:
         assert not self.runs, "It runs already."
         with self._output.open("ab") as output:
             self._process = await anyio.open_process(
-                command,
+                bound(command),
                 cwd=ROOT,
                 env=environment,
                 stdin=None,
@@ -94,3 +98,12 @@ class Child:
     def output(self) -> str:
         """Everything that was written."""
         return self._output.read_text(encoding="utf-8", errors="replace")
+
+
+def bound(command: Sequence[str]) -> Sequence[str]:
+    """A command whose process is killed when the one that started it is gone.
+
+    The same command where setpriv of util-linux is not installed.
+    """
+    program = shutil.which("setpriv")
+    return command if program is None else [program, "--pdeathsig", "KILL", *command]

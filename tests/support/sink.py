@@ -25,6 +25,7 @@ import anyio
 from aiohttp import web
 
 from tests.support.checkout import ROOT
+from tests.support.child import bound
 
 _SLOWEST_S = 0.06
 _SLOW_S = 2.0
@@ -70,7 +71,7 @@ async def open_sink(folder: Path, seed: int = 0) -> AsyncIterator[Sink]:
     ledger = folder / "sink.jsonl"
     ledger.touch()
     command = [sys.executable, "-m", "tests.support.sink", str(ledger), str(seed)]
-    process = await anyio.open_process(command, cwd=ROOT, stderr=None)
+    process = await anyio.open_process(bound(command), cwd=ROOT, stderr=None)
     try:
         with anyio.fail_after(_START_S):
             assert process.stdout is not None
