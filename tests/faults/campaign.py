@@ -35,11 +35,9 @@ from tests.faults.points import cases, orders_of, points_stage
 from tests.faults.processes import processes_stage
 from tests.faults.storm import Fault, Stage, storm
 from tests.faults.violations import PROMISES, Violation
+from tests.faults.works import SETTLE_S
 from tests.support.api import Api
 from tests.support.sink import Sink, open_sink
-
-SETTLE_S = 30.0
-"""How long after the last fault everything must have come to rest."""
 
 Opened = AbstractAsyncContextManager[tuple[Stage, Api]]
 

@@ -7,82 +7,41 @@ import hmac
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import aiohttp
 import anyio
 import pytest
 from redis.asyncio import Redis
 
-from contracts import Body, canonical, said
-from tests.faults.campaign import SETTLE_S
+from contracts import Body, Deliver, canonical, new_id, said
+from plans import read_yaml
 from tests.faults.client import AckingClient
-from tests.faults.evidence import Evidence, chained, gather, settle
-from tests.faults.judgement import judge
-from tests.faults.orders import Order, orders, tools, workflows
-from tests.faults.processes import plan_of
+from tests.faults.evidence import settle
+from tests.faults.orders import Order, orders
+from tests.faults.processes import LONGER_THAN_LEASE_S
 from tests.faults.storm import now
-from tests.faults.writers import read_writings
-from tests.support.api import Api
-from tests.support.deployment import (
-    DATABASE,
-    Deployment,
-    open_deployment,
-    open_doors,
-)
+from tests.faults.works import SETTLE_S, Works, expect_all_kept, open_works, place
+from tests.faults.writers import check_writers
+from tests.support.api import Answer, Api
+from tests.support.checkout import ROOT
+from tests.support.deployment import Role
 from tests.support.polling import until
 from tests.support.server_faults import flush, stepping_down, wipe
-from tests.support.servers import RedisServer, direct_client
-from tests.support.sink import Sink, open_sink
+from tests.support.servers import RedisServer
 from tests.support.stored import approved, decision
 
-pytestmark = pytest.mark.timeout(120)
+# beside others, all of them go to one process: they share a deployment
+pytestmark = [pytest.mark.timeout(120), pytest.mark.xdist_group("works")]
 
 FIRST_PROGRESS_S = 15.0
 _CUTS = 4
-ASKED_FOR = ("decisions", "runs", "run_events", "effects", "idempotency", "approvals")
-
-
-class Works(NamedTuple):
-    """A deployment that knows the workflows, its API, and the sink they call."""
-
-    deployment: Deployment
-    api: Api
-    sink: Sink
-
-    async def counts(self) -> dict[str, int]:
-        """How much is stored of what somebody asked for."""
-        server = self.deployment.mongo
-        async with direct_client(server.address, 5) as client:
-            stored = client[DATABASE]
-            return {name: await stored[name].count_documents({}) for name in ASKED_FOR}
-
-    async def completed(self) -> int:
-        """How many runs have completed."""
-        async with direct_client(self.deployment.mongo.address, 5) as client:
-            done = {"status": "completed"}
-            return int(await client[DATABASE].runs.count_documents(done))
-
-    def lives(self) -> int:
-        """How often a process was started again."""
-        return sum(len(one.ends) for one in self.deployment.processes.values())
 
 
 @pytest.fixture(scope="module")
 async def works(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Works]:
-    folder = tmp_path_factory.mktemp("works")
-    async with (
-        open_sink(folder) as sink,
-        open_deployment(folder, plan_of(sink)) as deployment,
-        open_doors(deployment) as api,
-    ):
-        for tool in tools(sink.url):
-            await api.post("/tools", tool)
-
-        for workflow in workflows():
-            await api.post("/workflows", workflow)
-
-        yield Works(deployment, api, sink)
+    async with open_works(tmp_path_factory.mktemp("works")) as works:
+        yield works
 
 
 @pytest.mark.parametrize("lose", [flush, wipe])
@@ -92,14 +51,14 @@ async def test_open_runs_end_by_themselves_after_the_bus_lost_everything(
     asked = [Order(f"{lose.__name__}-{n}", "linger", n) for n in range(100)]
     client, lives = AckingClient(works.api), works.lives()
     async with anyio.create_task_group() as placing:
-        placing.start_soon(_place, client, asked)
+        placing.start_soon(place, client, asked)
         await anyio.sleep(1.0)
         await lose(works.deployment.redis)
         began, before = time.monotonic(), await works.completed()
         assert await until(lambda: _more(works, before), within_s=FIRST_PROGRESS_S)
         print(f"first progress after {time.monotonic() - began:.1f} s")
 
-    await _expect_all_kept(works, client, asked)
+    await expect_all_kept(works, client, asked)
     assert works.lives() == lives
 
 
@@ -118,8 +77,8 @@ async def test_without_a_bus_nothing_is_begun_and_all_goes_on_with_it(
     assert (answer.status, answer.code) == (503, "redis_unavailable")
     assert await works.counts() == before
     client, asked = AckingClient(works.api), [Order("again", "count", 1)]
-    await _place(client, asked)
-    await _expect_all_kept(works, client, asked)
+    await place(client, asked)
+    await expect_all_kept(works, client, asked)
 
 
 async def test_messages_nobody_signed_are_given_up_and_do_nothing(
@@ -127,22 +86,26 @@ async def test_messages_nobody_signed_are_given_up_and_do_nothing(
 ) -> None:
     await settle(works.api, SETTLE_S)
     before = await works.counts()
+    received = works.sink.received()
     known = len((await works.api.get("/system/bus"))["dead_letters"])
     proposed = decision()
     frames = {
         "decision": _forged(proposed, "http"),
         "verdict": _forged(approved(proposed), "coordinator"),
+        "deliver": _forged(_text_for_a_person(), "coordinator"),
     }
+    heard = {"decision", "verdict"}  # a role that sends texts is no part of it yet
     async with Redis(port=works.deployment.redis.port) as client:
         for kind, frame in frames.items():
             await client.xadd(f"{{sluicegate}}:work:{kind}", {"m": frame})
 
     async def given_up() -> bool:
         told = await works.api.get("/system/bus")
-        return len(told["dead_letters"]) == known + 2
+        return len(told["dead_letters"]) == known + len(heard)
 
     assert await until(given_up, within_s=10)
     assert await works.counts() == before
+    assert works.sink.received() == received
     assert "no key of ours made this message" in works.deployment.logs()
 
 
@@ -154,11 +117,11 @@ async def test_a_primary_that_steps_down_again_and_again_costs_no_event(
     async with stepping_down(works.deployment.mongo, every_s=10, seconds=2):
         with anyio.move_on_after(25):
             for n in range(5):
-                await _place(client, asked[n::5])
+                await place(client, asked[n::5])
                 await anyio.sleep(3)
 
-    await _place(client, [one for one in asked if one.token not in client.acked])
-    await _expect_all_kept(works, client, asked)
+    await place(client, [one for one in asked if one.token not in client.acked])
+    await expect_all_kept(works, client, asked)
 
 
 async def test_a_rolling_restart_loses_nothing_and_ends_every_process_well(
@@ -167,13 +130,13 @@ async def test_a_rolling_restart_loses_nothing_and_ends_every_process_well(
     asked = orders(100, seed=4)
     client = AckingClient(works.api)
     async with anyio.create_task_group() as placing:
-        placing.start_soon(_place, client, asked)
+        placing.start_soon(place, client, asked)
         for name in ("worker-0", "worker-1", "gateway-0", "gateway-1"):
             assert await works.deployment.terminate(name) == 0
             await anyio.sleep(0.5)
             await works.deployment.ready([name])
 
-    await _expect_all_kept(works, client, asked)
+    await expect_all_kept(works, client, asked)
 
 
 @pytest.mark.parametrize("clients", [100])
@@ -182,7 +145,7 @@ async def test_streams_that_are_opened_again_tell_each_event_once_in_order(
 ) -> None:
     asked = [Order(f"heard-{n}", "linger", n) for n in range(40)]
     client = AckingClient(works.api)
-    await _place(client, asked)
+    await place(client, asked)
     run_ids, dice = [*client.acked.values()], random.Random(5)
     heard: list[tuple[str, list[int]]] = []
     async with anyio.create_task_group() as listening:
@@ -194,6 +157,116 @@ async def test_streams_that_are_opened_again_tell_each_event_once_in_order(
     for run_id, seqs in heard:
         told = works.api.pages(f"/runs/{run_id}/events?limit=200")
         assert seqs == [event["seq"] async for event in told]
+
+
+class Shop(NamedTuple):
+    """The shipped order workflow, whose effect is a slow call to the sink."""
+
+    works: Works
+    buyer: Api
+    approver: Api
+
+    async def asked(self, item: str, quantity: int) -> str:
+        """An order that waits for a person; the id of its run."""
+        wanted = {"item": item, "quantity": quantity}
+        run = await self.buyer.run("order", wanted)
+        assert (run["status"], run["paused_reason"]) == ("paused", "approval")
+        return str(run["id"])
+
+    async def approve(self, run_id: str) -> Answer:
+        """Say yes, through whichever gateway answers."""
+        body = {"node_id": "order", "approve": True}
+        while True:
+            try:
+                path = f"/runs/{run_id}/approve"
+                voted = await self.approver.call("POST", path, body)
+            except (aiohttp.ClientError, TimeoutError):
+                continue
+
+            if voted.status != 503:
+                return voted
+
+    async def rested(self, run_id: str, *states: str | None) -> Any:
+        """The run, once it rests in one of these, or when the time is over."""
+
+        async def rests() -> bool:
+            run = await self.works.api.get(f"/runs/{run_id}")
+            return (run["paused_reason"] or run["status"]) in states
+
+        await until(rests, within_s=SETTLE_S, every_s=0.1)
+        return await self.works.api.get(f"/runs/{run_id}")
+
+
+@pytest.fixture(scope="module")
+async def shop(works: Works) -> Shop:
+    for kind, name in (("tools", "look-up"), ("tools", "place-order"), ("", "order")):
+        text = (ROOT / "examples" / kind / f"{name}.yaml").read_bytes()
+        given = read_yaml(text)
+        if name == "place-order":
+            given = _through_the_sink(given, works.sink.url)
+
+        await works.api.post(f"/{kind or 'workflows'}", given)
+
+    keys = {}
+    for subject, role in (("ada", "operator"), ("grace", "approver")):
+        made = await works.api.post("/keys", {"subject": subject, "roles": [role]})
+        keys[subject] = works.api.as_holder_of(made["key"])
+
+    return Shop(works, keys["ada"], keys["grace"])
+
+
+@pytest.mark.parametrize("role", get_args(Role))
+async def test_an_order_that_waits_for_a_person_outlives_all_of_a_role(
+    shop: Shop, role: Role
+) -> None:
+    quantity = 1 + get_args(Role).index(role)
+    run_id = await shop.asked("lamp", quantity)
+    deployment = shop.works.deployment
+    for process in deployment.of(role):
+        assert await process.kill()
+
+    voted = await shop.approve(run_id)
+    run = await shop.rested(run_id, "completed")
+
+    assert voted.status == 200
+    assert (run["status"], run["success"]) == ("completed", True)
+    assert run["output"]["total_cents"] == 4_990 * quantity
+    assert len(shop.works.received(f"lamp-{quantity}")) == 1
+    await deployment.ready()
+
+
+async def test_a_worker_that_stands_still_in_a_call_neither_repeats_nor_records_it(
+    shop: Shop,
+) -> None:
+    run_id = await shop.asked("chair", 1)
+    assert (await shop.approve(run_id)).status == 200
+
+    async def is_called() -> bool:
+        return bool(shop.works.received("chair-1"))
+
+    assert await until(is_called, within_s=10)
+    worker = await shop.works.worker_of(run_id)
+    with worker.child.held():
+        await anyio.sleep(LONGER_THAN_LEASE_S)
+        run = await shop.rested(run_id, "needs_attention")
+        assert run["paused_reason"] == "needs_attention"
+
+    await shop.works.deployment.ready()
+    # time for it to read the answer, and to write what it must not
+    await anyio.sleep(2.0)
+
+    assert (await shop.works.api.get(f"/runs/{run_id}")) == run
+    assert len(shop.works.received("chair-1")) == 1
+    assert [*check_writers(await shop.works.writings())] == []
+
+
+def _through_the_sink(tool: Any, sink: str) -> Any:
+    """The tool, as one whose calls the sink answers slowly and writes down."""
+    token = "${input.item}-${input.quantity}"
+    body = {"step": "place-order", "token": token}
+    call = {"method": "POST", "url": f"{sink}/slow/order", "body": body}
+    del tool["function"]
+    return tool | {"kind": "http", "http": call}
 
 
 async def _listen(
@@ -229,35 +302,12 @@ async def _read_on(api: Api, run_id: str, seqs: list[int]) -> bool:
     return False
 
 
-async def _place(client: AckingClient, asked: list[Order]) -> None:
-    send, receive = anyio.create_memory_object_stream[Order](len(asked))
-    async with send:
-        for order in asked:
-            send.send_nowait(order)
-
-    with anyio.move_on_after(60):
-        await client.place_all(receive)
-
-
 async def _more(works: Works, before: int) -> bool:
     return await works.completed() > before
 
 
-async def _expect_all_kept(
-    works: Works, client: AckingClient, asked: list[Order]
-) -> None:
-    """Every order was acked, its run has ended well, and nothing was done twice."""
-    await settle(works.api, SETTLE_S)
-    await chained(works.api, SETTLE_S)
-    evidence = await _evidence(works, client)
-    assert client.violations == []
-    assert [*client.unacked(asked)] == []
-    assert judge(asked, client.acked, (), evidence) == []
-
-
-async def _evidence(works: Works, client: AckingClient) -> Evidence:
-    writings = await read_writings(works.deployment.mongo, DATABASE)
-    return await gather(works.api, client.acked.values(), works.sink, writings)
+def _text_for_a_person() -> Deliver:
+    return Deliver(id=new_id("msg"), conversation_id=new_id("cnv"), text="pay me")
 
 
 def _forged(body: Body, by: str) -> bytes:

@@ -16,6 +16,7 @@ import json
 import os
 import random
 import sys
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -103,7 +104,8 @@ async def _serve(path: Path, seed: int) -> None:
         slow = request.path.startswith("/slow")
         await anyio.sleep(_SLOW_S if slow else dice.uniform(0, _SLOWEST_S))
         fails = request.path.startswith("/unsteady") and dice.random() < _UNSTEADY
-        return web.json_response({"received": True}, status=503 if fails else 200)
+        said = {"received": True, "uuid": str(uuid.uuid4())}
+        return web.json_response(said, status=503 if fails else 200)
 
     app = web.Application()
     app.router.add_post("/{step:.*}", answer)
