@@ -47,8 +47,6 @@ _READY_S = 30.0
 _SETTINGS = {
     "RUNS__LEASE_S": str(LEASE_S),
     "RUNS__SWEEP_S": str(SWEEP_S),
-    # no process may stand still for longer between a verdict's end and its use
-    "GATE__CLOCK_SKEW_S": str(3 * _STOP_S),
 }
 _MANY: dict[str, Any] = {
     "gateways": 2,

@@ -30,6 +30,9 @@ SWEEP_S = 1.0
 LONGER_THAN_LEASE_S = LEASE_S * 5 / 3 + 2 * SWEEP_S
 """Claim, grace and sweeps: a worker that is silent for so long has lost its runs."""
 
+CLOCK_SKEW_S = 1.0
+"""Shorter than what holds a process up: what is used too late must be refused."""
+
 _LONGEST_CALM_S = 1.5
 _OVER_S = 60.0
 
@@ -102,7 +105,7 @@ def plan_of(sink: Sink, **settings: str) -> Plan:
             "TOOLS__HTTP__PORTS": f"[{sink.port}]",
             "RUNS__LEASE_S": str(LEASE_S),
             "RUNS__SWEEP_S": str(SWEEP_S),
-            "GATE__CLOCK_SKEW_S": str(LONGER_THAN_LEASE_S + 2),
+            "GATE__CLOCK_SKEW_S": str(CLOCK_SKEW_S),
             **settings,
         },
     )
