@@ -7,7 +7,7 @@ import hmac
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, NamedTuple, get_args
+from typing import get_args
 
 import aiohttp
 import anyio
@@ -15,16 +15,15 @@ import pytest
 from redis.asyncio import Redis
 
 from contracts import Body, Deliver, canonical, new_id, said
-from plans import read_yaml
 from tests.faults.client import AckingClient
 from tests.faults.evidence import settle
 from tests.faults.orders import Order, orders
 from tests.faults.processes import LONGER_THAN_LEASE_S
+from tests.faults.shop import Shop, open_shop
 from tests.faults.storm import now
 from tests.faults.works import SETTLE_S, Works, expect_all_kept, open_works, place
 from tests.faults.writers import check_writers
-from tests.support.api import Answer, Api
-from tests.support.checkout import ROOT
+from tests.support.api import Api
 from tests.support.deployment import Role
 from tests.support.polling import until
 from tests.support.server_faults import flush, stepping_down, wipe
@@ -159,60 +158,9 @@ async def test_streams_that_are_opened_again_tell_each_event_once_in_order(
         assert seqs == [event["seq"] async for event in told]
 
 
-class Shop(NamedTuple):
-    """The shipped order workflow, whose effect is a slow call to the sink."""
-
-    works: Works
-    buyer: Api
-    approver: Api
-
-    async def asked(self, item: str, quantity: int) -> str:
-        """An order that waits for a person; the id of its run."""
-        wanted = {"item": item, "quantity": quantity}
-        run = await self.buyer.run("order", wanted)
-        assert (run["status"], run["paused_reason"]) == ("paused", "approval")
-        return str(run["id"])
-
-    async def approve(self, run_id: str) -> Answer:
-        """Say yes, through whichever gateway answers."""
-        body = {"node_id": "order", "approve": True}
-        while True:
-            try:
-                path = f"/runs/{run_id}/approve"
-                voted = await self.approver.call("POST", path, body)
-            except (aiohttp.ClientError, TimeoutError):
-                continue
-
-            if voted.status != 503:
-                return voted
-
-    async def rested(self, run_id: str, *states: str | None) -> Any:
-        """The run, once it rests in one of these, or when the time is over."""
-
-        async def rests() -> bool:
-            run = await self.works.api.get(f"/runs/{run_id}")
-            return (run["paused_reason"] or run["status"]) in states
-
-        await until(rests, within_s=SETTLE_S, every_s=0.1)
-        return await self.works.api.get(f"/runs/{run_id}")
-
-
 @pytest.fixture(scope="module")
 async def shop(works: Works) -> Shop:
-    for kind, name in (("tools", "look-up"), ("tools", "place-order"), ("", "order")):
-        text = (ROOT / "examples" / kind / f"{name}.yaml").read_bytes()
-        given = read_yaml(text)
-        if name == "place-order":
-            given = _through_the_sink(given, works.sink.url)
-
-        await works.api.post(f"/{kind or 'workflows'}", given)
-
-    keys = {}
-    for subject, role in (("ada", "operator"), ("grace", "approver")):
-        made = await works.api.post("/keys", {"subject": subject, "roles": [role]})
-        keys[subject] = works.api.as_holder_of(made["key"])
-
-    return Shop(works, keys["ada"], keys["grace"])
+    return await open_shop(works)
 
 
 @pytest.mark.parametrize("role", get_args(Role))
@@ -258,15 +206,6 @@ async def test_a_worker_that_stands_still_in_a_call_neither_repeats_nor_records_
     assert (await shop.works.api.get(f"/runs/{run_id}")) == run
     assert len(shop.works.received("chair-1")) == 1
     assert [*check_writers(await shop.works.writings())] == []
-
-
-def _through_the_sink(tool: Any, sink: str) -> Any:
-    """The tool, as one whose calls the sink answers slowly and writes down."""
-    token = "${input.item}-${input.quantity}"
-    body = {"step": "place-order", "token": token}
-    call = {"method": "POST", "url": f"{sink}/slow/order", "body": body}
-    del tool["function"]
-    return tool | {"kind": "http", "http": call}
 
 
 async def _listen(
