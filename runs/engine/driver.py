@@ -167,7 +167,7 @@ class Driver:
             await self._collect(walk)
             wake(walk)
             advance(walk)
-            permitted = [] if self._leaving else await self._intents.permit(walk)
+            permitted = await self._permitted(walk)
             rest = rest_of(walk)
             if rest is not None:
                 return await self._rest(walk, rest)
@@ -178,6 +178,22 @@ class Driver:
 
             self._set_alarm(walk)
             await self._bell.wait()
+
+    async def _permitted(self, walk: Walk) -> list[PlanNode]:
+        """The calls that may be made; none once the run may be somebody else's.
+
+        What was answered is stored all the same; an intent would only be asked about.
+        """
+        if walk.calls and not self._leaving:
+            try:
+                await self._assure()
+            except SequenceConflict:
+                self.lose()
+
+        if self._leaving or self._lost:
+            return []
+
+        return await self._intents.permit(walk)
 
     async def _collect(self, walk: Walk) -> None:
         """Take in the calls that ended and what lies in the inbox."""

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from contracts import JsonObject, StoreUnavailable
+from contracts import JsonObject, StoreUnavailable, later
 from runs.effects import CallResult, Succeeded
 from runs.tools import ToolCall
 from store import Chances, Faults, FaultyStore
@@ -168,6 +168,31 @@ async def test_a_stopped_worker_is_replaced_and_writes_nothing_when_it_wakes(
     assert len(set(world.tools.keys())) == 1
     assert [e.type for e in events].count("tool_result") == 1
     assert (await world.state(row.id)).success
+
+
+async def test_a_worker_whose_claim_is_gone_intends_no_further_call(
+    world: World,
+) -> None:
+    free = world.tools.holds("safe")
+    process = Process(world.store)
+    stale = await world.engine(store=process.store).__aenter__()
+    row = await world.start(stale, LONG_WAY, *TOOLS, input={"n": 0})
+    await world.settle(1)
+    process.stop("runs.renew")
+    await world.clock.advance(60)
+    taken = await world.store.runs.claim(
+        "default", row.id, owner="another", now=world.now, until=later(world.now, 9)
+    )
+    free.set()
+    await world.settle()
+    process.go_on()
+    await world.settle(1)
+    await process.kill(stale)
+    told = Counter(await world.types(row.id))
+
+    assert taken is not None
+    assert (told["tool_result"], told["tool_call"]) == (1, 1)
+    assert [call.node_id for call in world.tools.calls] == ["safe"]
 
 
 async def test_a_live_lease_is_never_taken(world: World) -> None:

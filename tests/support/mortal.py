@@ -36,6 +36,7 @@ class Process:
         self.appends = 0
         self.written_after_stop = 0
         self._death: tuple[int, When] | None = None
+        self._stopped = ""
         self._running = anyio.Event()
         self._running.set()
         self.died = anyio.Event()
@@ -44,8 +45,9 @@ class Process:
         """Die right before or right after the n-th append."""
         self._death = (append, when)
 
-    def stop(self) -> None:
-        """No verb begins until ``go_on``."""
+    def stop(self, verb: str = "") -> None:
+        """No verb begins until ``go_on``, or only this one does not."""
+        self._stopped = verb
         self._running = anyio.Event()
 
     def go_on(self) -> None:
@@ -61,7 +63,9 @@ class Process:
         await anyio.lowlevel.checkpoint()
 
     async def through(self, verb: str, call: Callable[[], Awaitable[Any]]) -> Any:
-        await self._running.wait()
+        if self._stopped in ("", verb):
+            await self._running.wait()
+
         if verb == "runs.append":
             self.appends += 1
             await self._die_if_due("before")
