@@ -21,7 +21,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import anyio
 
@@ -43,16 +43,28 @@ Opened = AbstractAsyncContextManager[tuple[Stage, Api]]
 
 _MOST_SHOWN = 20
 _FIXED_SEED = 20_261_121
+_FRESH = 1_000_000
+"""Fresh seeds are smaller than the fixed one."""
 
-_EXTENTS = {
-    ("quick", "embedded"): (75, 5, 90),
-    ("quick", "processes"): (120, 12, 180),
-    ("full", "embedded"): (1_000, 50, 420),
-    ("full", "processes"): (1_000, 50, 600),
-    ("quick", "points"): (len(cases()), len(cases()), 240),
-    ("full", "points"): (len(cases()), len(cases()), 240),
+
+class Size(NamedTuple):
+    """Runs, faults, and the limit in seconds."""
+
+    runs: int
+    faults: int
+    limit_s: float
+
+
+_ALL_POINTS = Size(len(cases()), len(cases()), 240)
+_SIZES = {
+    ("quick", "embedded"): (Size(75, 5, 90), Size(30, 2, 60)),
+    ("quick", "processes"): (Size(100, 10, 180), Size(40, 4, 120)),
+    ("quick", "points"): (_ALL_POINTS,),
+    ("full", "embedded"): (Size(1_000, 50, 420), Size(1_000, 50, 420)),
+    ("full", "processes"): (Size(1_000, 50, 600), Size(1_000, 50, 600)),
+    ("full", "points"): (_ALL_POINTS,),
 }
-"""Runs, faults, and the limit in seconds."""
+"""Of the campaign with the fixed seed, and of the one with a fresh seed, if any."""
 
 
 DeploymentName = Literal["embedded", "processes", "points"]
@@ -66,9 +78,7 @@ class Campaign:
     extent: str
     deployment: DeploymentName
     seed: int
-    runs: int
-    faults: int
-    limit_s: float
+    size: Size
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,18 +115,20 @@ def campaigns(
 ) -> list[Campaign]:
     """``full``: 1,000 runs and 50 faults; ``quick``: less. A fixed and a new seed.
 
-    A given seed is the only one.
+    A given seed is the only one, with the size it has when it is drawn.
     """
-    runs, faults, limit_s = _EXTENTS[extent, deployment]
-    fresh = random.SystemRandom().randrange(1_000_000)
-    both = [_FIXED_SEED] if deployment == "points" else [_FIXED_SEED, fresh]
-    seeds = both if seed is None else [seed]
-    return [Campaign(extent, deployment, one, runs, faults, limit_s) for one in seeds]
+    sizes = _SIZES[extent, deployment]
+    fresh = random.SystemRandom().randrange(_FRESH)
+    drawn = dict(zip((_FIXED_SEED, fresh), sizes, strict=False))
+    if seed is not None:
+        drawn = {seed: sizes[0] if seed == _FIXED_SEED else sizes[-1]}
+
+    return [Campaign(extent, deployment, *one) for one in drawn.items()]
 
 
 async def run_campaign(campaign: Campaign, folder: Path) -> Findings:
     """One campaign with its files in this folder. Raises TimeoutError."""
-    with anyio.fail_after(campaign.limit_s):
+    with anyio.fail_after(campaign.size.limit_s):
         async with (
             open_sink(folder, campaign.seed) as sink,
             _stage(campaign, folder, sink) as (stage, api),
@@ -183,7 +195,7 @@ def _orders(campaign: Campaign) -> list[Order]:
     if campaign.deployment == "points":
         return orders_of(campaign.seed)
 
-    return orders(campaign.runs, campaign.seed)
+    return orders(campaign.size.runs, campaign.seed)
 
 
 async def _define(api: Api, sink: Sink) -> None:
@@ -201,7 +213,7 @@ async def _disturb(
     send, receive = anyio.create_memory_object_stream[Order](len(asked))
     async with anyio.create_task_group() as placing:
         placing.start_soon(client.place_all, receive)
-        await storm(stage, send, asked, campaign.faults, campaign.seed)
+        await storm(stage, send, asked, campaign.size.faults, campaign.seed)
         placing.cancel_scope.deadline = anyio.current_time() + SETTLE_S
 
 
@@ -229,8 +241,8 @@ def summary(campaign: Campaign, findings: Findings) -> str:
     counts = ", ".join(f"{broken[promise]} {promise}" for promise in PROMISES)
     rests = ", ".join(f"{number} {rest}" for rest, number in findings.rests.items())
     return (
-        f"{campaign.deployment}, seed {campaign.seed}: {campaign.runs:,} runs, "
-        f"{campaign.faults} faults: {counts}; "
+        f"{campaign.deployment}, seed {campaign.seed}: {campaign.size.runs:,} runs, "
+        f"{campaign.size.faults} faults: {counts}; "
         f"{findings.answered} needed attention, then {rests}; "
         f"{findings.repeated} calls repeated under their key; "
         f"{findings.entries:,} ledger entries verified; {findings.seconds:.0f} s"

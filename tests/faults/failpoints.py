@@ -13,6 +13,9 @@ from tests.support.deployment import Role
 AT_START = frozenset({"B22"})
 """Passed while a process starts on a fresh store."""
 
+OF_CALLS = frozenset({"B10", "B11", "B12"})
+"""Passed around a call: before it, when it was sent, and when it is answered."""
+
 OF_POISON = frozenset({"B17"})
 """Passed when a message is given up."""
 

@@ -16,6 +16,7 @@ _STEPS = {
     "gather": {"left", "right"},
     "count": set(),
     "linger": {"dwell", "charge"},
+    "take": {"charge"},
 }
 _SHARES = {"pay": 6, "gather": 2, "count": 2}
 
@@ -86,9 +87,10 @@ def tools(sink: str) -> Iterator[JsonObject]:
 
 
 def workflows() -> Iterator[JsonObject]:
-    """``pay``: idempotent, pure, not idempotent; ``linger``; ``gather``; ``count``.
+    """``pay``: idempotent, pure, not idempotent; and others.
 
-    ``linger`` is a slow ``pay``; ``gather`` goes out and in; ``count`` calls nothing.
+    ``linger`` is a slow ``pay``; ``take`` makes only the call that must not be
+    repeated; ``gather`` goes out and in; ``count`` calls nothing.
     """
     yield _workflow(
         "pay",
@@ -112,6 +114,12 @@ def workflows() -> Iterator[JsonObject]:
         _sum("total", "start.amount * 2 + 1"),
         _tool("charge"),
         edges="start dwell, dwell total, total charge, charge end",
+    )
+    yield _workflow(
+        "take",
+        _sum("total", "start.amount * 2 + 1"),
+        _tool("charge"),
+        edges="start total, total charge, charge end",
     )
     yield _workflow(
         "count",

@@ -7,10 +7,12 @@ stands still for longer than its lease; the others, and its successor, go on.
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator
+from collections import defaultdict
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +22,7 @@ from anyio.abc import TaskGroup
 from redis.asyncio import Redis
 
 from contracts import Timestamp
-from tests.faults.failpoints import AT_START, OF_POISON, failpoints
+from tests.faults.failpoints import AT_START, OF_CALLS, OF_POISON, failpoints
 from tests.faults.orders import Order
 from tests.faults.processes import plan_of
 from tests.faults.storm import Fault, now
@@ -70,22 +72,40 @@ class Case(NamedTuple):
         return f"{self.point}:{self.deed}"
 
 
-def cases() -> list[Case]:
-    """Every failpoint that is passed while the deployment works, with each deed."""
+@cache
+def cases() -> Sequence[Case]:
+    """Every failpoint that is passed while the deployment works, with each deed.
+
+    Roles and deeds take turns, so that most of a role is there when one of it is hit.
+    """
     points = [one for one in failpoints().items() if one[0] not in AT_START]
-    return [Case(*point, deed) for deed in ("kill", "stop") for point in points]
+    groups: dict[tuple[Role, str], list[Case]] = defaultdict(list)
+    for (point, role), deed in product(points, ("kill", "stop")):
+        groups[role, deed].append(Case(point, role, deed))
+
+    turns = [
+        ((number + 0.5) / len(group), case)
+        for group in groups.values()
+        for number, case in enumerate(group)
+    ]
+    return [case for _, case in sorted(turns)]
 
 
 def orders_of(seed: int) -> list[Order]:
-    """One order for each case; a run of one point lasts until its claim is renewed."""
+    """One order for each case, under its name."""
     return [
-        Order(
-            f"{seed}-{case.point}-{case.deed}",
-            "linger" if case.point == "B18" else "pay",
-            number,
-        )
+        Order(f"{seed}-{case.point}-{case.deed}", _workflow_for(case), number)
         for number, case in enumerate(cases())
     ]
+
+
+def _workflow_for(case: Case) -> str:
+    """One whose run passes the point."""
+    if case.point == "B18":
+        return "linger"  # lasts until its claim is renewed
+
+    stops_in_call = case.point in OF_CALLS and case.deed == "stop"
+    return "take" if stops_in_call else "pay"
 
 
 class PointsStage:
@@ -97,7 +117,7 @@ class PointsStage:
         self._deployment = deployment
         self._file = file
         self._lasting = lasting
-        self._left = cases()
+        self._left = [*cases()]
         self._deaths = 0
         self._held: set[RoleProcess] = set()
         self._armed_at = now()
@@ -125,7 +145,7 @@ class PointsStage:
     async def _arm(self) -> None:
         """Arm the next failpoint, once somebody can pass it."""
         case = self._left[0]
-        await until(partial(self._is_whole, case), within_s=_READY_S)
+        await until(partial(self._is_manned, case.role), within_s=_READY_S)
         self._deaths, self._armed_at = self._died_so_far(), now()
         self._file.write_text(case.setting, encoding="utf-8")
 
@@ -188,16 +208,15 @@ class PointsStage:
     async def _none_is_held(self) -> bool:
         return not self._held
 
-    async def _is_whole(self, case: Case) -> bool:
-        """Whether the case leaves the role at work; a stop may leave it for a while."""
-        everybody = self._deployment.of(case.role)
-        working = 0
+    async def _is_manned(self, role: Role) -> bool:
+        """Whether somebody of a role is there to be hit."""
         async with aiohttp.ClientSession() as session:
-            for process in everybody:
-                if process.child.runs and not process.is_held():
-                    working += await says_ready(session, process.url)
+            for process in self._deployment.of(role):
+                is_able = process.child.runs and not process.is_held()
+                if is_able and await says_ready(session, process.url):
+                    return True
 
-        return working >= (2 if case.deed == "kill" else 1)
+        return False
 
 
 @asynccontextmanager
