@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 
 import anyio
+import pymongo
 from pymongo import ReturnDocument, UpdateOne
 from pymongo.asynchronous.client_session import AsyncClientSession as Session
 from pymongo.asynchronous.collection import AsyncCollection
@@ -207,7 +208,9 @@ class Database:
         with suppress(PyMongoError), anyio.move_on_after(_CLOSE_S, shield=True):
             await self.mongo.client.admin.command("ping")
 
-        await self.mongo.client.close()
+        # It says goodbye to the server first, and has no time limit of its own.
+        with anyio.CancelScope(shield=True), pymongo.timeout(_CLOSE_S):
+            await self.mongo.client.close()
 
     def _updating(self, name: str) -> Grouped[UpdateOne, bool]:
         group = self._updates.get(name)

@@ -21,6 +21,9 @@ from tests.support.stored import TENANT, append, at, ended, item, paused, record
 BRIEF_S = 1.0
 """The deadline of a store whose server does not answer."""
 
+MOST_TO_CLOSE_S = 4.0
+"""How long an end may take whose goodbye nobody hears."""
+
 WAYS: dict[str, dict[str, Any]] = {
     "stepped down": {"errorCode": 10107},
     "connection closed": {"closeConnection": True},
@@ -231,6 +234,25 @@ async def test_a_server_that_stands_still_is_told_of_in_time_and_holds_nobody_up
         assert max(lags) < 0.2
         await persist(store, row, entry)
         assert await seqs(store, row) == [1]
+
+
+async def test_a_store_is_closed_soon_though_its_server_stands_still(
+    mongo_server: MongoServer,
+) -> None:
+    async with MongoStore.open(mongo_server.url("still"), deadline_s=BRIEF_S) as store:
+        async with anyio.create_task_group() as tasks:
+            for _ in range(8):
+                tasks.start_soon(store.ping)
+
+        os.kill(mongo_server.pid, signal.SIGSTOP)
+        try:
+            await _fails_in_time(store.workers.leave("worker"))
+            began = time.monotonic()
+            await store.close()
+        finally:
+            os.kill(mongo_server.pid, signal.SIGCONT)
+
+    assert time.monotonic() - began < MOST_TO_CLOSE_S
 
 
 async def _fails_in_time(call: Awaitable[object]) -> None:
