@@ -21,6 +21,7 @@ class Address:
     def __init__(self, url: str) -> None:
         """Raises ConfigurationError for a URL that names no Redis."""
         try:
+            _refuse_unless_port(url)
             options: dict[str, Any] = dict(parse_url(url))
             self._class: type[AbstractConnection] = options.pop(
                 "connection_class", Connection
@@ -55,9 +56,19 @@ class Address:
         return self._class(**{**self._options, **own})
 
 
+def _refuse_unless_port(url: str) -> None:
+    """The driver would quote a password that is cut by a / or # in it."""
+    try:
+        _ = urlsplit(url).port
+    except ValueError:
+        raise ValueError(
+            "its port is no number; a password is written with %2F for / and %23 for #"
+        ) from None
+
+
 def _refuse_unless_number(url: str) -> None:
     """The driver takes the database 0 for a path that is no number."""
     parts = urlsplit(url)
     database = parts.path.strip("/")
     if parts.scheme != "unix" and database and not database.isdecimal():
-        raise ValueError(f"{database!r} is no number of a database")
+        raise ValueError("its path is no number of a database")

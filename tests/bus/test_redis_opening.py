@@ -36,9 +36,19 @@ async def test_a_url_that_names_no_bus_is_a_wrong_configuration(url: str) -> Non
             pass
 
 
-async def test_a_wrong_url_is_refused_without_telling_its_password() -> None:
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://me:hunter2@host:x/0",
+        "redis://:hunter2/and-more@host:6379/0",
+        "redis://me:hunter2#and-more@host:6379/0",
+        "redis://:hunter2?and=more@host:6379/0",
+        "redis://:12/hunter2@host:6379/0",
+    ],
+)
+async def test_a_wrong_url_is_refused_without_telling_its_password(url: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        async with open_bus("redis://me:hunter2@host:x/0", FakeClock(), key=KEY):
+        async with open_bus(url, FakeClock(), key=KEY):
             pass
 
     assert "hunter2" not in str(caught.value)
