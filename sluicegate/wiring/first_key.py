@@ -16,25 +16,30 @@ from sluicegate.material import keep
 from sluicegate.wiring.parts import TENANT, Parts
 
 _ROLES: tuple[Role, ...] = ("admin",)
-_LEASE_S = 30.0
+_LEASE_S = 15.0
+_LOOK_AGAIN_S = 0.5
 
 
 async def make_first_key(parts: Parts) -> bool:
     """Make the admin key of a fresh store; whether this was its first start.
 
-    Of several processes that start at once one makes it; without
-    ``keys.bootstrap_admin`` that is a gateway, which keeps it in its ``data_dir``.
-    Raises ConfigurationError, StoreUnavailable.
+    Of several processes that start at once one makes it, and the others wait for it;
+    without ``keys.bootstrap_admin`` that is a gateway, which keeps it in its
+    ``data_dir``. Raises ConfigurationError, StoreUnavailable.
     """
     given = parts.settings.keys.secret_of("bootstrap_admin")
-    if await _has_keys(parts) or not (given or "gateway" in parts.roles):
+    if not (given or "gateway" in parts.roles):
         return False
 
-    if not await _is_ours(parts) or await _has_keys(parts):
-        return False
+    while not await _has_keys(parts):
+        if await _is_ours(parts) and not await _has_keys(parts):
+            await _make(parts, given)
+            return True
 
-    await _make(parts, given)
-    return True
+        # whoever makes it may have died of it: then it is ours after the lease
+        await parts.clock.sleep(_LOOK_AGAIN_S)
+
+    return False
 
 
 async def _make(parts: Parts, given: str) -> None:
@@ -69,6 +74,9 @@ async def _has_keys(parts: Parts) -> bool:
 
 
 async def _is_ours(parts: Parts) -> bool:
+    if parts.embedded:
+        return True
+
     now = stamp(parts.clock.now())
     return await parts.store.workers.lease(
         "first-key", parts.name, now=now, until=later(now, _LEASE_S)
