@@ -190,7 +190,10 @@ class _Stream:
         with anyio.move_on_after(_LOOK_AGAIN_S):
             async for envelope in heard:
                 if isinstance(envelope.body, RunEventSaid):
-                    return envelope.body.event
+                    event = envelope.body.event
+                    # signed for another run, and put here by somebody
+                    if event.run_id == self._row.id:
+                        return event
 
         return None
 

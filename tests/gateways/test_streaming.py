@@ -143,6 +143,24 @@ async def test_what_is_told_twice_is_sent_once(
     assert [one.id for one in found] == ["4", ""]
 
 
+async def test_an_event_of_another_run_is_not_sent_wherever_it_is_told(
+    doorway: Doorway, running: Running
+) -> None:
+    other = await begun(doorway)
+    await other.append("node_start", told=False)
+    (foreign,) = await doorway.store.runs.events(
+        TENANT, other.row.id, limit=1, order="desc"
+    )
+    async with heard(doorway.api, running.path) as (_, said_):
+        await take(said_, 3)
+        running.tell(foreign)
+        await running.append("node_complete")
+        await running.end()
+        found = await rest(said_)
+
+    assert [one.event for one in found] == ["node_complete", "workflow_complete", "end"]
+
+
 async def test_an_event_says_all_of_itself_on_one_line(
     doorway: Doorway, running: Running
 ) -> None:
