@@ -257,6 +257,7 @@ async def test_a_stream_ends_with_the_key_that_opened_it(
     doorway: Doorway, running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gateways.http.streaming._HEARTBEAT_S", 0.01)
+    monkeypatch.setattr("gateways.http.streaming._LOOK_AGAIN_S", 0.1)
     eve = await doorway.holder("eve", "viewer")
     (key, *_) = (await doorway.store.keys.page(TENANT, limit=1)).items
 
