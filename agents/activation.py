@@ -104,6 +104,7 @@ class Activation:
         self._chores = tuple(chores)
         self._subscriptions: list[Subscription] = []
         self._tasks: list[asyncio.Task[None]] = []
+        self._closing = False
         self._log = structlog.get_logger(name).bind(agent=name)
 
     async def __aenter__(self) -> Self:
@@ -131,6 +132,7 @@ class Activation:
 
     async def close(self) -> None:
         """Finish what is being handled, stop the chores. Twice is harmless."""
+        self._closing = True
         while self._subscriptions:
             await self._subscriptions.pop().close()
 
@@ -164,7 +166,8 @@ class Activation:
             reset_contextvars(**tokens)
 
     async def _repeat(self, chore: Chore) -> None:
-        while True:
+        # a driver may turn the one cancellation of a chore into an error of its own
+        while not self._closing:
             await self._clock.sleep(chore.every_s)
             try:
                 await chore.do()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
+import anyio
 import pytest
 from structlog.contextvars import get_contextvars
 from structlog.testing import capture_logs
@@ -188,6 +190,31 @@ async def test_nothing_of_an_agent_runs_after_it_is_closed(
 
     assert agent.heard == []
     assert done == []
+    assert clock.sleepers == 0
+
+
+async def test_a_chore_that_makes_an_error_of_its_end_holds_nobody_up(
+    bus: Bus, clock: FakeClock
+) -> None:
+    begun = anyio.Event()
+
+    async def wait_for_the_store() -> None:
+        begun.set()
+        try:
+            await anyio.sleep_forever()
+        except asyncio.CancelledError:
+            raise StoreUnavailable from None
+
+    chores = (Chore("sweep", 1, wait_for_the_store),)
+    activation = Activation(bus, clock, name="a", chores=chores)
+    activation.start()
+    await clock.advance(0)
+    await clock.advance(1)
+    await begun.wait()
+
+    with anyio.fail_after(2):
+        await activation.close()
+
     assert clock.sleepers == 0
 
 
