@@ -52,7 +52,12 @@ def trace(
     ] = True,
     log: Annotated[
         list[Path] | None,
-        typer.Option(help="The log file of another process; as often as needed."),
+        typer.Option(
+            help="The log file of another process; as often as needed.",
+            exists=True,
+            dir_okay=False,
+            readable=True,
+        ),
     ] = None,
     url: Url = "",
     key_file: KeyFile = None,
@@ -229,12 +234,13 @@ def _messages(path: Path, correlation: str) -> Iterable[JsonObject]:
 
     with path.open(encoding="utf-8") as lines:
         for line in lines:
-            if correlation in line and '"message.' in line:
+            # the last one may be cut off: its process was killed, or writes it now
+            if correlation in line and '"message.' in line and line.endswith("}\n"):
                 yield json.loads(line)
 
 
 def _said(lines: list[JsonObject]) -> Tree:
-    """The messages as a tree of causes."""
+    """The messages as a tree of causes; on top what these logs know no cause of."""
     tree = Tree(Text("messages", "bold"))
     spent: dict[str, str] = {}
     below: dict[str | None, list[JsonObject]] = defaultdict(list)
@@ -244,7 +250,11 @@ def _said(lines: list[JsonObject]) -> Tree:
         elif line["event"] in ("message.published", "message.replied"):
             below[line.get("causation_id")].append(line)
 
-    _grow(tree, None, below, spent)
+    known = {line["message_id"] for each in below.values() for line in each}
+    for cause in tuple(below):
+        if cause not in known:
+            _grow(tree, cause, below, spent)
+
     return tree
 
 
