@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import pymongo
 from pymongo.asynchronous.client_session import AsyncClientSession as Session
 
 from contracts import Conflict, JsonObject, SluicegateError, Timestamp
@@ -33,7 +34,10 @@ class MongoDefinitions:
     async def save(self, head: Head, *, expected_version: int | None) -> Head:
         """See Definitions."""
         saving = _Saving(self._database, head, expected_version)
-        saved = await self._database.together(saving.work)
+        # Else the driver begins a transaction again for two minutes.
+        with pymongo.timeout(self._database.mongo.client.options.timeout):
+            saved = await self._database.together(saving.work)
+
         if isinstance(saved, SluicegateError):
             raise saved
 

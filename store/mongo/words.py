@@ -9,11 +9,14 @@ from typing import TypeVar
 
 import anyio
 from bson.errors import BSONError
-from pymongo.errors import DocumentTooLarge, PyMongoError
+from pymongo.errors import DocumentTooLarge, OperationFailure, PyMongoError
 
 from contracts import PermanentError, StoreUnavailable
 
 T = TypeVar("T")
+
+_TOO_LARGE = 10_334
+"""What the server says of a document beyond 16 MB."""
 
 
 @contextmanager
@@ -22,13 +25,16 @@ def in_our_words() -> Iterator[None]:
 
     Whatever the driver says, the outcome of a write is unknown: a timeout, a lost
     connection, a majority that did not confirm, a primary that stepped down. What
-    cannot be encoded at all is PermanentError ``internal``.
+    cannot be encoded at all, or is too large, is PermanentError ``internal``.
     """
     try:
         yield
     except (BSONError, DocumentTooLarge, OverflowError) as error:
         raise PermanentError(code="internal") from error
     except PyMongoError as error:
+        if isinstance(error, OperationFailure) and error.code == _TOO_LARGE:
+            raise PermanentError(code="internal") from error
+
         raise unavailable(error) from error
 
 

@@ -11,7 +11,15 @@ from typing import Any
 import anyio
 import pytest
 
-from contracts import Lease, RunRow, StoreUnavailable
+from contracts import (
+    Lease,
+    NodeState,
+    PermanentError,
+    RunRow,
+    StoreUnavailable,
+    new_id,
+)
+from contracts.definitions import Head
 from store import Append, Store
 from store.mongo import MongoStore
 from tests.support.mongo import emptied, failing, raw
@@ -32,6 +40,20 @@ WAYS: dict[str, dict[str, Any]] = {
     "refused": {"errorCode": 8000},
 }
 """How a command fails, by what it looks like; the driver hides some of them."""
+
+
+HEAD = Head(
+    id="def_greet",
+    tenant=TENANT,
+    kind="workflow",
+    name="greet",
+    version=0,
+    digest="sha256:1",
+    created_at=at(0),
+    created_by="sub_ada",
+    decision_id=new_id("dec"),
+    body={"name": "greet"},
+)
 
 
 @pytest.fixture
@@ -253,6 +275,39 @@ async def test_a_store_is_closed_soon_though_its_server_stands_still(
             os.kill(mongo_server.pid, signal.SIGCONT)
 
     assert time.monotonic() - began < MOST_TO_CLOSE_S
+
+
+async def test_a_save_ends_within_the_deadline_however_often_it_is_cut_off(
+    mongo_server: MongoServer,
+) -> None:
+    again = {"errorCode": 251, "errorLabels": ["TransientTransactionError"]}
+    async with MongoStore.open(mongo_server.url("cut"), deadline_s=BRIEF_S) as store:
+        async with failing(mongo_server, "find", times=1_000_000, **again):
+            await _fails_in_time(store.definitions.save(HEAD, expected_version=None))
+
+        saved = await store.definitions.save(HEAD, expected_version=None)
+
+    assert saved.version == 1
+
+
+async def test_an_append_that_is_too_large_spoils_no_other(store: MongoStore) -> None:
+    large, *others = [(await store.runs.create(run()))[0] for _ in range(4)]
+    nodes = {str(n): NodeState(output="x" * 1_000_000) for n in range(17)}
+    end = ended(1).model_copy(update={"steps_state": nodes})
+    spoiling = append(large, 1, "workflow_complete", state=end)
+
+    async def refused() -> None:
+        with pytest.raises(PermanentError):
+            await store.runs.append(TENANT, large.id, spoiling)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(refused)
+        for each in others:
+            entry = append(each, 1, "run_started")
+            tasks.start_soon(store.runs.append, TENANT, each.id, entry)
+
+    assert [await seqs(store, each) for each in others] == [[1]] * 3
+    assert await seqs(store, large) == []
 
 
 async def _fails_in_time(call: Awaitable[object]) -> None:
