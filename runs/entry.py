@@ -147,6 +147,7 @@ class RunEntry:
     async def _with_effect_row(self, use: Use, carrier: Carrier) -> _Ended:
         row, mine = await self._store.effects.consume(self._claim(use))
         if row.outcome is not None:
+            await self._store.effects.finish(row)  # its decision may not know yet
             return self._replayed(use.approved, row.outcome)
 
         if not mine:

@@ -15,6 +15,7 @@ from contracts import (
     Approved,
     Awaiting,
     Decision,
+    EffectRow,
     FreezeRow,
     Outcome,
     StoreUnavailable,
@@ -327,6 +328,27 @@ async def test_each_use_outside_a_run_leaves_one_effect_row(door: Entrance) -> N
     assert row is not None
     assert (row.state, row.verdict_id) == ("succeeded", verdict.id)
     assert row.outcome == outcome
+
+
+async def test_a_use_that_was_finished_is_finished_again_for_its_decision(
+    door: Entrance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    carrier, finished = Counting(), list[EffectRow]()
+    verdict = await _claimed_elsewhere(door)
+    row = await door.store.effects.get(TENANT, verdict.decision_id, "0")
+    assert row is not None
+    outcome = Outcome(decision_id=verdict.decision_id, state="succeeded")
+    done = row.model_copy(update={"state": "succeeded", "outcome": outcome})
+    await door.store.effects.finish(done)  # no time, so its decision is not settled
+
+    async def finish(row: EffectRow) -> None:
+        finished.append(row)
+
+    monkeypatch.setattr(door.store.effects, "finish", finish)
+    told = await door.another({"workflow.save": carrier}).perform(verdict)
+
+    assert (told.replayed, carrier.done) == (True, 0)
+    assert finished == [done]
 
 
 async def test_a_use_that_the_store_cut_off_is_done_again_at_once(
