@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from statistics import median, quantiles
+from typing import NamedTuple
 
 from bench.definitions import ECHO, EFFECTFUL, PURE
 from bench.report import report
@@ -46,8 +47,8 @@ async def measure() -> None:
         ):
             await bench.run(name, values, runs=200, at_once=8)
             spare_collector()
-            await bench.report(name, values, runs=500, at_once=1)
-            await bench.report(name, values, runs=3_000, at_once=64)
+            await bench.report(Case(name, values, 500, 1))
+            await bench.report(Case(name, values, 3_000, 64))
 
 
 @asynccontextmanager
@@ -73,6 +74,15 @@ def settings_of(folder: Path) -> JsonObject:
         "gate": {"rules": [{**rule, "then": "allow"}, high]},
         "runs": {"max_parallel": 64},
     }
+
+
+class Case(NamedTuple):
+    """Runs of one workflow with one input: how many, and how many at once."""
+
+    name: str
+    values: JsonObject
+    runs: int
+    at_once: int
 
 
 class Bench:
@@ -102,30 +112,28 @@ class Bench:
         return bench
 
     async def report(
-        self,
-        name: str,
-        values: JsonObject,
-        *,
-        runs: int,
-        at_once: int,
-        what: str = "",
-    ) -> None:
-        """Measure and print one case; ``what`` is another name for it."""
+        self, case: Case, *, where: str = "", beside: float | None = None
+    ) -> float:
+        """Measure and print a case; the runs per second.
+
+        ``beside`` is the rate that it is told as a ratio of.
+        """
         writes = _writes(self._service)
         began = time.perf_counter()
-        ms = [
-            t * 1_000 for t in await self.run(name, values, runs=runs, at_once=at_once)
-        ]
-        seconds = time.perf_counter() - began
+        took = await self.run(*case[:2], runs=case.runs, at_once=case.at_once)
+        rate = case.runs / (time.perf_counter() - began)
+        ms = [seconds * 1_000 for seconds in took]
         report(
             "durable gated runs",
-            what or f"{name}, {at_once} at once",
-            runs / seconds,
+            f"{where}{case.name}, {case.at_once} at once",
+            rate,
             "per second",
             p50_ms=median(ms),
             p99_ms=quantiles(ms, n=100)[98],
-            **_counted("writes_per_run", writes, _writes(self._service), runs),
+            **_counted("writes_per_run", writes, _writes(self._service), case.runs),
+            **({"of_embedded": rate / beside} if beside else {}),
         )
+        return rate
 
     async def run(
         self, name: str, values: JsonObject, *, runs: int, at_once: int

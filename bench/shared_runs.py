@@ -1,54 +1,64 @@
-"""Gated durable runs on Redis and MongoDB: in one process, and with the roles apart."""
+"""Gated durable runs on Redis and MongoDB, beside embedded ones of the same run."""
 
 from __future__ import annotations
 
-import asyncio
-import os
-import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from pydantic import SecretStr
 
-from bench.durable_runs import Bench, settings_of
+from bench.durable_runs import Bench, Case, settings_of
 from bus import open_bus
 from contracts import JsonObject
 from sluicegate.clock import SystemClock
 from sluicegate.config import Settings
 from sluicegate.wiring import Service, open_service
 from store import Store, open_store
+from tests.support.child import Child
 from tests.support.polling import until
+from tests.support.ports import free_port
 from tests.support.servers import MongoServer, RedisServer, running
+from tests.support.service import environment, serving_on
 
 _KEY = "b" * 32
 _APART = ("gateway", "coordinator", "worker", "worker")
-_READY_S = 30
+_READY_S = 60
+_CASES = (
+    Case("bench-pure", {"name": "Ada"}, 200, 1),
+    Case("bench-pure", {"name": "Ada"}, 1_000, 64),
+    Case("bench-effectful", {"n": 1}, 100, 1),
+    Case("bench-effectful", {"n": 1}, 500, 64),
+)
 
 
 async def measure() -> None:
     """Print runs per second and their times."""
     with tempfile.TemporaryDirectory(dir=".") as folder:
         redis, mongo = RedisServer(Path(folder, "r")), MongoServer(Path(folder, "m"))
+        embedded = Settings.model_validate(settings_of(Path(folder, "embedded")))
+        async with open_service(embedded, SystemClock()) as service:
+            beside = await _cases(service, "embedded")
+
         async with running(redis), running(mongo):
             async with _together(Path(folder), redis, mongo) as service:
-                await _cases(service, "one process")
+                await _cases(service, "one process", beside)
 
             async with _apart(Path(folder), redis, mongo) as service:
-                await _cases(service, "roles apart")
+                await _cases(service, "roles apart", beside)
 
 
-async def _cases(service: Service, where: str) -> None:
+async def _cases(
+    service: Service, where: str, beside: Iterable[float | None] = (None,) * 4
+) -> list[float]:
+    """The rate of each case, printed as a ratio of those beside it."""
     bench = await Bench.prepared(service)
     await bench.run("bench-pure", {"name": "Ada"}, runs=200, at_once=8)
-    for name, values in (
-        ("bench-pure", {"name": "Ada"}),
-        ("bench-effectful", {"n": 1}),
-    ):
-        for runs, at_once in ((200, 1), (2_000, 64)):
-            what = f"{where}: {name}, {at_once} at once"
-            await bench.report(name, values, runs=runs, at_once=at_once, what=what)
+    return [
+        await bench.report(case, where=f"{where}: ", beside=other)
+        for case, other in zip(_CASES, beside, strict=True)
+    ]
 
 
 @asynccontextmanager
@@ -72,8 +82,8 @@ async def _apart(
     """The bench beside four processes: it only asks and listens, as a gateway does."""
     async with AsyncExitStack() as life:
         for n, role in enumerate(_APART):
-            environment = _environment(folder / f"{role}{n}", redis, mongo)
-            await life.enter_async_context(_process(role, environment))
+            own = folder / f"{role}{n}"
+            await life.enter_async_context(_process(role, own, _settings(redis, mongo)))
 
         store = await life.enter_async_context(open_store(mongo.url("apart")))
         opening = open_bus(
@@ -85,26 +95,20 @@ async def _apart(
 
 
 @asynccontextmanager
-async def _process(role: str, environment: dict[str, str]) -> AsyncIterator[None]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-m", "sluicegate", "serve", "--role", role),
-        env=environment,
-        stdout=asyncio.subprocess.DEVNULL,
-    )
+async def _process(
+    role: str, folder: Path, settings: dict[str, str]
+) -> AsyncIterator[None]:
+    child = Child(folder.with_suffix(".output"))
+    own = environment(DATA_DIR=str(folder), **settings)
+    await child.start(serving_on(free_port(), role), own)
     try:
         yield
     finally:
-        process.terminate()
-        await process.wait()
+        await child.kill()
 
 
-def _environment(
-    folder: Path, redis: RedisServer, mongo: MongoServer
-) -> dict[str, str]:
-    own = {
-        "DATA_DIR": str(folder),
-        "SERVER__PORT": "0",
+def _settings(redis: RedisServer, mongo: MongoServer) -> dict[str, str]:
+    return {
         "BUS__URL": redis.url,
         "BUS__NAMESPACE": "apart",
         "STORE__URL": mongo.url("apart"),
@@ -112,7 +116,6 @@ def _environment(
         "KEYS__SEAL": _KEY,
         "LOGGING__LEVEL": "warning",
     }
-    return {**os.environ, **{f"SLUICEGATE_{name}": text for name, text in own.items()}}
 
 
 async def _ready(store: Store) -> None:
