@@ -133,8 +133,8 @@ class Activation:
     async def close(self) -> None:
         """Finish what is being handled, stop the chores. Twice is harmless."""
         self._closing = True
-        while self._subscriptions:
-            await self._subscriptions.pop().close()
+        ears, self._subscriptions = self._subscriptions, []
+        await asyncio.gather(*(ear.close() for ear in ears))
 
         for task in self._tasks:
             task.cancel()

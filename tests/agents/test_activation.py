@@ -218,6 +218,31 @@ async def test_a_chore_that_makes_an_error_of_its_end_holds_nobody_up(
     assert clock.sleepers == 0
 
 
+async def test_ears_are_closed_together_and_not_one_after_the_other(
+    bus: Bus, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closing: list[str] = []
+    both = anyio.Event()
+
+    class Slow:
+        async def close(self) -> None:
+            closing.append("closing")
+            if len(closing) == 2:
+                both.set()
+
+            await both.wait()
+
+    monkeypatch.setattr(bus, "subscribe", lambda *_, **__: Slow())
+    ears = [Hearing("verdict", Refused, group, Listener().on_refused) for group in "ab"]
+    activation = Activation(bus, clock, name="agent", ears=ears)
+    activation.start()
+
+    with anyio.fail_after(2):
+        await activation.close()
+
+    assert len(closing) == 2
+
+
 async def test_bodies_nobody_asked_for_are_acknowledged(
     bus: Bus, clock: FakeClock
 ) -> None:
