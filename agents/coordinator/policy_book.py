@@ -98,10 +98,13 @@ class PolicyBook:
 
     async def follow(self) -> None:
         """Take over what another process put in force. Raises StoreUnavailable."""
+        before = self._revision
         row = await self._policies.current(self._tenant)
-        if row is None or row.revision == self._revision:
+        # what was put in force here meanwhile may be newer than what was read
+        if row is None or row.revision == before or self._revision != before:
             return
 
+        self.revoked_before = row.revoked_before
         try:
             self._adopt(row)
         except SluicegateError as error:

@@ -8,11 +8,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from agents.coordinator import PolicyBook
-from contracts import ConfigurationError, Policy, Rule, StoreUnavailable
+from contracts import ConfigurationError, Policy, PolicyRow, Rule, StoreUnavailable
 from store import Faults, FaultyStore, Store, open_store
 from tests.support.clock import FakeClock
 from tests.support.gatehouse import TENANT
 
+REVOKED = "2026-11-21T00:00:05.000Z"
 FIRST = Policy(default="deny")
 SECOND = Policy(default="ask")
 BROKEN = Policy(rules=(Rule(id="r", when="nobody == 1", then="allow"),))
@@ -166,11 +167,35 @@ async def test_a_policy_that_cannot_be_read_here_is_not_followed_but_alarmed(
     row = await store.policies.current(TENANT)
     assert row is not None
     newer = {"digest": "sha256:of another release", "policy": {"novelty": 1}}
-    changed = row.model_copy(update={**newer, "revision": row.revision + 1})
+    changed = row.model_copy(
+        update={**newer, "revision": row.revision + 1, "revoked_before": REVOKED}
+    )
     await store.policies.replace(changed, from_revision=row.revision)
 
     with capture_logs() as lines:
         await book.follow()
 
     assert book.current.digest == FIRST.digest
+    assert book.revoked_before == REVOKED
     assert [line["alarm"] for line in lines] == ["policy_not_followed"]
+
+
+async def test_a_look_that_comes_late_does_not_undo_a_reload(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf, read = Shelf(FIRST), store.policies.current
+    book = PolicyBook(shelf, store, FakeClock())
+    await book.enter()
+    await book.revoke(REVOKED)
+    old = await read(TENANT)
+    shelf.policy = SECOND
+
+    async def late(tenant: str) -> PolicyRow | None:
+        monkeypatch.setattr(store.policies, "current", read)
+        await book.reload()
+        return old if tenant == TENANT else None
+
+    monkeypatch.setattr(store.policies, "current", late)
+    await book.follow()
+
+    assert book.current.digest == SECOND.digest
