@@ -75,6 +75,31 @@ class Meters:
             which = {"_id": key(reservation.tenant, reservation.id), "settled": None}
             await self._database.delete("budgets", which)
 
+    async def use_up(self, held: Sequence[Reservation]) -> None:
+        """Settle what was used to the full as soon as it was set aside."""
+        for each in held:
+            await self.settle(each.tenant, each.id, each.amount)
+
+    async def settle(self, tenant: str, reservation_id: str, amount: float) -> None:
+        """See Budgets."""
+        which = {"_id": key(tenant, reservation_id)}
+        await self._database.update(
+            "budgets", {**which, "settled": None}, {"$set": {"settled": amount}}
+        )
+        found = await self._database.one("budgets", which)
+        if found is None:
+            return
+
+        # The first amount counts, whoever comes back; the meter takes it once.
+        await self._database.update(
+            "usage",
+            {"_id": found["meter"], "open.id": reservation_id},
+            {
+                "$pull": {"open": {"id": reservation_id}},
+                "$inc": {"settled": found["settled"]},
+            },
+        )
+
     async def _hold(self, reservation: Reservation) -> PermanentError | None:
         """Set one aside; why not, if not."""
         meter = _meter(reservation)
@@ -122,23 +147,7 @@ class MongoBudgets:
 
     async def settle(self, tenant: str, reservation_id: str, amount: float) -> None:
         """See Budgets."""
-        which = {"_id": key(tenant, reservation_id)}
-        await self._database.update(
-            "budgets", {**which, "settled": None}, {"$set": {"settled": amount}}
-        )
-        found = await self._database.one("budgets", which)
-        if found is None:
-            return
-
-        # The first amount counts, whoever comes back; the meter takes it once.
-        await self._database.update(
-            "usage",
-            {"_id": found["meter"], "open.id": reservation_id},
-            {
-                "$pull": {"open": {"id": reservation_id}},
-                "$inc": {"settled": found["settled"]},
-            },
-        )
+        await self._meters.settle(tenant, reservation_id, amount)
 
     async def use(
         self, tenant: str, scope: str, scope_id: str, meter: str, window: str

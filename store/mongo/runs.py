@@ -7,6 +7,7 @@ from typing import Literal
 from contracts import (
     Conflict,
     InboxItem,
+    Outcome,
     PermanentError,
     Reservation,
     RunEvent,
@@ -17,7 +18,7 @@ from contracts.failpoints import reach
 from store.cursors import Span
 from store.mongo import run_inbox, run_log
 from store.mongo.budgets import Meters
-from store.mongo.database import Database, Listing, key
+from store.mongo.database import Database, Document, Listing, key
 from store.mongo.listing import part_of
 from store.mongo.outbox import settle
 from store.mongo.run_rows import ALL, FIELDS, OPEN, changing, end_of, new_row, run_of
@@ -47,8 +48,8 @@ class MongoRuns:
             reach("B3")
 
         stored = run if before is None else before
-        end = end_of(stored)
-        if end is None or await settle(self._database, run.tenant, end) == end.outcome:
+        if await self._is_honoured(stored):
+            await self._meters.use_up(reservations)
             return stored, before is None
 
         await self._take_back(stored, reservations)
@@ -99,7 +100,7 @@ class MongoRuns:
                 return None
 
             if await self._logs.is_applied((tenant, run_id), row):
-                return run_of(row)
+                return await self._to_drive(row)
 
             await self._logs.repaired((tenant, run_id))
 
@@ -190,18 +191,40 @@ class MongoRuns:
 
         Raises Conflict ``run_exists``, PermanentError ``budget_exceeded``.
         """
-        held = await self._meters.reserve(reservations)
+        if reservations:
+            await self._unless_key_taken(run, reservations)
+
+        await self._meters.reserve(reservations)
         while not await self._database.insert("runs", new_row(run)):
             before = await self._before(run)
             if before is not None:
                 return before
 
-            holder = await self._holder(run)
-            if holder is not None:
-                await self._meters.give_back(held)
-                raise Conflict(code="run_exists", details={"run_id": holder})
+            await self._unless_key_taken(run, reservations)
 
         self._logs.begun((run.tenant, run.id))
+        return None
+
+    async def _is_honoured(self, run: RunRow) -> bool:
+        """Whether a run's decision ended with it, now or before."""
+        end = end_of(run)
+        if end is None:
+            return True
+
+        stays = await settle(self._database, run.tenant, end)
+        # Another version may have written the same in other words.
+        return stays == end.outcome or _outcome(stays) == _outcome(end.outcome)
+
+    async def _to_drive(self, row: Document) -> RunRow | None:
+        """A claimed run; None if its decision had ended before it was made.
+
+        Whoever made it may be slow, or dead, between the run and the decision's end.
+        """
+        run = run_of(row)
+        if row["applied"] or await self._is_honoured(run):
+            return run
+
+        await self._take_back(run, ())
         return None
 
     async def _take_back(
@@ -209,8 +232,19 @@ class MongoRuns:
     ) -> None:
         """Remove a run whose decision had ended before; one that began stays."""
         unbegun = {"_id": key(run.tenant, run.id), "applied": 0}
-        if await self._database.delete("runs", unbegun):
+        await self._database.delete("runs", unbegun)
+        if await self._before(run) is None:
             await self._meters.give_back(reservations)
+
+    async def _unless_key_taken(
+        self, run: RunRow, reservations: tuple[Reservation, ...]
+    ) -> None:
+        """Raises Conflict ``run_exists``; then nothing stays reserved for the run."""
+        holder = None if run.key is None else await self._holder(run)
+        if holder is not None:
+            # also what an earlier try reserved, which did not come to insert it
+            await self._meters.give_back(reservations)
+            raise Conflict(code="run_exists", details={"run_id": holder})
 
     async def _holder(self, run: RunRow) -> str | None:
         """The open run that has the key, if it is open indeed."""
@@ -225,3 +259,7 @@ class MongoRuns:
 
         last = await self._logs.repaired((run.tenant, found["id"]))
         return None if last is not None and last["ended"] else str(found["id"])
+
+
+def _outcome(text: str) -> Outcome:
+    return Outcome.model_validate_json(text)

@@ -61,7 +61,7 @@ class Runs(Protocol):
     async def create(
         self, run: RunRow, reservations: tuple[Reservation, ...] = ()
     ) -> tuple[RunRow, bool]:
-        """Insert a run, reserve its budgets, settle its decision, all or nothing.
+        """Insert a run, use its budgets, settle its decision, all or nothing.
 
         The run of index ``0`` settles: done, with ``{"run_id": …}`` as the result.
         The stored row and whether it is ours: a run of that id may be there already.

@@ -73,6 +73,12 @@ def _reserve_all(
     return refused
 
 
+def use_up(connection: Connection, reservations: Sequence[Reservation]) -> None:
+    """Settle what was used to the full as soon as it was set aside."""
+    for each in reservations:
+        _settle(connection, each.tenant, each.id, each.amount)
+
+
 def _settle(
     connection: Connection, tenant: str, reservation_id: str, amount: float
 ) -> None:

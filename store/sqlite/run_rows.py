@@ -16,7 +16,7 @@ from contracts import (
     Timestamp,
 )
 from store.said import Settlement, settlement
-from store.sqlite.budgets import refusal, reserve
+from store.sqlite.budgets import refusal, reserve, use_up
 from store.sqlite.listing import Source
 from store.sqlite.rows import Row, one
 from store.sqlite.settlements import ending, settle
@@ -102,6 +102,7 @@ def insert(
         return found
 
     reserve(connection, reservations)
+    use_up(connection, reservations)
     connection.execute(
         "INSERT INTO runs (tenant, id, workflow, key, batch_id, origin, created_at, "
         "status, lease_owner, lease_until, wake_at, state, body) "

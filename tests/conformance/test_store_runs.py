@@ -179,14 +179,16 @@ async def test_a_run_over_budget_is_not_made_and_leaves_nothing(store: Store) ->
     assert await store.decisions.get(TENANT, said.id) == said
 
 
-async def test_a_run_made_twice_is_reserved_for_once(store: Store) -> None:
+async def test_what_a_run_takes_of_a_budget_is_used_once_and_at_once(
+    store: Store,
+) -> None:
     row, budget = run(), reservation("r1", 1, 10, meter="runs")
     for _ in range(3):
         await store.runs.create(row, (budget,))
 
     use = await store.budgets.use(TENANT, "tenant", TENANT, "runs", "2026-11-21")
 
-    assert use == (0, 1)
+    assert use == (1, 0)
 
 
 async def test_a_run_of_another_tenant_is_as_absent_as_an_unknown_one(
@@ -418,3 +420,15 @@ async def test_open_runs_are_counted_by_status(store: Store) -> None:
     counts = await store.runs.open_counts(TENANT)
 
     assert counts == {"queued": 2, "paused": 1, "running": 1}
+
+
+async def test_a_key_that_is_taken_is_told_before_a_budget_that_is_used_up(
+    store: Store,
+) -> None:
+    holder = await created(store, key="k")
+    await store.budgets.reserve((reservation("all", 1, 1),))
+
+    with pytest.raises(Conflict) as refused:
+        await store.runs.create(run(key="k"), (reservation("r", 1, 1),))
+
+    assert refused.value.details == {"run_id": holder.id}

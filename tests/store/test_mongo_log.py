@@ -10,7 +10,13 @@ from typing import Any
 import anyio
 import pytest
 
-from contracts import SequenceConflict
+from contracts import (
+    Conflict,
+    Outcome,
+    PermanentError,
+    SequenceConflict,
+    StoreUnavailable,
+)
 from contracts.chains import verify
 from store import Append
 from store.mongo import MongoStore, run_inbox, run_log
@@ -26,6 +32,7 @@ from tests.support.stored import (
     outcome,
     paused,
     record,
+    reservation,
     run,
 )
 
@@ -220,3 +227,71 @@ async def _appending(store: MongoStore, row: Any, firsts: range) -> float:
         took.append(time.perf_counter() - began)
 
     return sorted(took)[len(took) // 2]
+
+
+async def test_a_run_whose_decision_ended_before_is_claimed_by_nobody(
+    stores: list[MongoStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, theirs, *_ = stores
+    said = await ours.decisions.record(record())
+    expired = Outcome(decision_id=said.id, state="expired")
+    await ours.decisions.settle(TENANT, said.id, expired, at(1))
+    row, insert, claims = run(said), ours.database.insert, list[Any]()
+
+    async def seen_at_once(name: str, document: dict[str, Any]) -> bool:
+        inserted = await insert(name, document)
+        if name == "runs":
+            claims.append(
+                await theirs.runs.claim(
+                    TENANT, row.id, owner="w2", now=at(2), until=at(20)
+                )
+            )
+
+        return inserted
+
+    monkeypatch.setattr(ours.database, "insert", seen_at_once)
+    with pytest.raises(PermanentError):
+        await ours.runs.create(row, (reservation("r", 1, 1),))
+
+    assert claims == [None]
+    assert await theirs.runs.get(TENANT, row.id) is None
+    await theirs.budgets.reserve((reservation("other", 1, 1),))
+
+
+async def test_a_claim_ends_the_decision_of_a_run_whose_maker_died(
+    stores: list[MongoStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, theirs, *_ = stores
+    said = await ours.decisions.record(record())
+    row, changed = run(said), ours.database.changed
+
+    async def dies(name: str, *_: Any) -> bool:
+        assert name == "decisions"
+        raise StoreUnavailable
+
+    monkeypatch.setattr(ours.database, "changed", dies)
+    with pytest.raises(StoreUnavailable):
+        await ours.runs.create(row)
+
+    monkeypatch.setattr(ours.database, "changed", changed)
+    claimed = await theirs.runs.claim(
+        TENANT, row.id, owner="w2", now=at(2), until=at(20)
+    )
+
+    expired = Outcome(decision_id=said.id, state="expired")
+    stays = await ours.decisions.settle(TENANT, said.id, expired, at(3))
+    assert claimed is not None
+    assert stays.result == {"run_id": row.id}
+
+
+async def test_what_an_earlier_try_reserved_is_given_back_at_a_conflict(
+    stores: list[MongoStore],
+) -> None:
+    store, reserved = stores[0], reservation("r", 1, 1)
+    await store.runs.create(run(key="k"))
+    await store.budgets.reserve((reserved,))
+
+    with pytest.raises(Conflict):
+        await store.runs.create(run(key="k"), (reserved,))
+
+    await store.budgets.reserve((reservation("other", 1, 1),))
