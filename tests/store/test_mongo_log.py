@@ -21,7 +21,7 @@ from contracts.chains import verify
 from store import Append
 from store.mongo import MongoStore, run_inbox, run_log
 from store.mongo.run_rows import changing
-from tests.support.mongo import emptied
+from tests.support.mongo import emptied, failing
 from tests.support.servers import MongoServer
 from tests.support.stored import (
     TENANT,
@@ -259,21 +259,15 @@ async def test_a_run_whose_decision_ended_before_is_claimed_by_nobody(
 
 
 async def test_a_claim_ends_the_decision_of_a_run_whose_maker_died(
-    stores: list[MongoStore], monkeypatch: pytest.MonkeyPatch
+    stores: list[MongoStore], mongo_server: MongoServer
 ) -> None:
     ours, theirs, *_ = stores
     said = await ours.decisions.record(record())
-    row, changed = run(said), ours.database.changed
+    row = run(said)
+    async with failing(mongo_server, "update", "findAndModify", errorCode=8000):
+        with pytest.raises(StoreUnavailable):
+            await ours.runs.create(row)
 
-    async def dies(name: str, *_: Any) -> bool:
-        assert name == "decisions"
-        raise StoreUnavailable
-
-    monkeypatch.setattr(ours.database, "changed", dies)
-    with pytest.raises(StoreUnavailable):
-        await ours.runs.create(row)
-
-    monkeypatch.setattr(ours.database, "changed", changed)
     claimed = await theirs.runs.claim(
         TENANT, row.id, owner="w2", now=at(2), until=at(20)
     )
