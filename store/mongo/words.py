@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import anyio
 from bson.errors import BSONError
@@ -46,14 +46,13 @@ def unavailable(error: BaseException) -> StoreUnavailable:
     return told
 
 
-async def whole(write: Awaitable[T]) -> T:
+async def whole(write: Coroutine[Any, Any, T]) -> T:
     """Await a write to its end, also if whoever asked is cancelled meanwhile.
 
     The driver would close the connection and the server execute the write all the
     same, at a moment nobody knows. The client's deadline bounds the wait.
     """
-    with _uncut():
-        return await write
+    return await landed(asyncio.create_task(write, name="a write to its end"))
 
 
 async def landed(write: asyncio.Future[T]) -> T:

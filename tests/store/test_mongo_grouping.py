@@ -11,7 +11,7 @@ import pytest
 from contracts import PermanentError, StoreUnavailable
 from store.mongo import MongoStore, grouping
 from store.mongo.grouping import Grouped
-from store.mongo.words import landed
+from store.mongo.words import landed, whole
 from tests.support.mongo import emptied
 from tests.support.servers import MongoServer
 
@@ -189,3 +189,30 @@ async def test_a_read_is_never_older_than_its_question(
 
             assert await database.by_id("freeze", f"id{n}") is not None
             await asyncio.gather(*others)
+
+
+@pytest.mark.parametrize("by", ["task", "scope"])
+async def test_a_write_goes_to_its_end_though_whoever_asked_is_cancelled(
+    by: str,
+) -> None:
+    began, may_end, ended = anyio.Event(), anyio.Event(), anyio.Event()
+
+    async def write() -> None:
+        began.set()
+        await may_end.wait()
+        ended.set()
+
+    async def ask(scope: anyio.CancelScope) -> None:
+        with scope:
+            await whole(write())
+
+    scope = anyio.CancelScope()
+    asking = asyncio.create_task(ask(scope), name="asks")
+    await began.wait()
+    asking.cancel() if by == "task" else scope.cancel()
+    await anyio.lowlevel.checkpoint()
+    may_end.set()
+    await asyncio.wait([asking])
+
+    assert ended.is_set()
+    assert asking.cancelled() == (by == "task")
