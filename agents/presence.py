@@ -6,6 +6,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+import anyio
 import structlog
 
 from agents.activation import Chore
@@ -13,6 +14,7 @@ from contracts import Capabilities, Clock, StoreUnavailable, stamp
 from store import Workers
 
 _EVERY_S = 5.0
+_GOODBYE_S = 1.0
 
 
 class Presence:
@@ -48,11 +50,16 @@ class Presence:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Say goodbye; if nobody hears it, the silence says the same."""
-        try:
-            await self._workers.leave(self._about.worker)
-        except StoreUnavailable as unheard:
-            self._log.warning("process.left_unheard", reason=unheard.code)
+        """Say goodbye; if nobody hears it soon, the silence says the same."""
+        with anyio.move_on_after(_GOODBYE_S, shield=True):
+            try:
+                return await self._workers.leave(self._about.worker)
+            except StoreUnavailable as unheard:
+                self._log.warning("process.left_unheard", reason=unheard.code)
+                return None
+
+        self._log.warning("process.left_unheard", reason="deadline")
+        return None
 
     async def beat(self) -> None:
         """Raises StoreUnavailable."""

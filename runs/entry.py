@@ -134,10 +134,10 @@ class RunEntry:
             decision_id=use.decision.id, state="succeeded", result={"run_id": run.id}
         )
         if run.decision_id != use.decision.id:
-            await self._store.decisions.settle(
+            stays = await self._store.decisions.settle(
                 use.tenant, use.decision.id, outcome, use.at
             )
-            return _Ended(outcome)
+            return _Ended(stays)
 
         if not created:
             return self._replayed(use.approved, outcome)

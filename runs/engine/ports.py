@@ -33,7 +33,7 @@ class Terms:
     lease_s: float = 15.0
     sweep_s: float = 5.0
     verdict_ttl_s: float = 300.0
-    close_s: float = 15.0
+    close_s: float = 10.0
     """How long calls that were sent may still take when the engine closes."""
 
     budgets: Callable[[], tuple[Budget, ...]] = tuple

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import socket
 from contextlib import AsyncExitStack
+from functools import partial
 
-from agents import Activation, Presence
+from agents import Activation, Chore, Presence
 from contracts import Capabilities, stamp
 from sluicegate import __version__
 from sluicegate.wiring.parts import Parts
 from sluicegate.wiring.worker import Worker
+
+_HOUR_S = 3_600.0
 
 
 async def start_presence(
@@ -29,9 +32,21 @@ async def start_presence(
             parts.bus,
             parts.clock,
             name="process",
-            chores=(*presence.chores(), *parts.policies.chores()),
+            chores=(
+                *presence.chores(),
+                *parts.policies.chores(),
+                Chore("idempotency keys", _HOUR_S, partial(forget_old_keys, parts)),
+            ),
         )
     )
+
+
+async def forget_old_keys(parts: Parts) -> None:
+    """Remove Idempotency-Keys whose time is over; two at once are no harm.
+
+    Raises StoreUnavailable.
+    """
+    await parts.store.idempotency.expire(stamp(parts.clock.now()))
 
 
 def _about(parts: Parts, worker: Worker | None) -> Capabilities:

@@ -12,6 +12,8 @@ from store.mongo.schema import PRESENT
 from store.said import Linked, entry_of, said_here
 from store.texts import json_of
 
+_WITHOUT_TEXT = ("tenant", "n", "kind", "ref", "at", "digest", "prev", "hash")
+
 
 class MongoLedger:
     """Ledger in collections ``ledger``, ``ledger_unchained`` and ``ledger_heads``."""
@@ -59,7 +61,7 @@ class MongoLedger:
 
     async def head(self, tenant: str) -> LedgerEntry | None:
         """See Ledger."""
-        listing = Listing({"tenant": tenant}, (("n", -1),), 1)
+        listing = Listing({"tenant": tenant}, (("n", -1),), 1, _WITHOUT_TEXT)
         found = await self._database.many("ledger", listing)
         if not found:
             return None

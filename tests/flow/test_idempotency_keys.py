@@ -9,6 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
+from contracts import stamp
 from tests.support.api import Answer, Api
 from tests.support.definitions import greet
 from tests.support.polling import until
@@ -200,3 +201,16 @@ async def _has_lapsed(api: Api) -> bool:
 async def _states(api: Api) -> list[str]:
     listed = await api.get("/decisions?action=workflow.run")
     return [one["state"] for one in listed["items"]]
+
+
+async def test_keys_whose_day_is_over_are_removed_and_others_stay(
+    api: Api, served: Served
+) -> None:
+    await _start(api, "old")
+    served.clock.put_forward(86_400 + 1)
+    await _start(api, "young")
+    before = (await served.counts())["idempotency"]
+
+    await served.service.store.idempotency.expire(stamp(served.clock.now()))
+
+    assert (before, (await served.counts())["idempotency"]) == (2, 1)
