@@ -86,6 +86,6 @@ def _through(sink: str, tool: Any) -> Any:
     """The tool, as one whose calls the sink answers slowly and writes down."""
     token = "${input.item}-${input.quantity}"
     body = {"step": tool["name"], "token": token}
-    call = {"method": "POST", "url": f"{sink}/slow/order", "body": body}
+    call = {"method": "POST", "url": f"{sink}/slower/order", "body": body}
     del tool["function"]
     return tool | {"kind": "http", "http": call}

@@ -63,12 +63,12 @@ class Works(NamedTuple):
 
     async def worker_of(self, run_id: str) -> RoleProcess:
         """The process that drives a run."""
+        told = (await self.api.get("/system/worker"))["workers"]
+        pids = {one["worker"]: one["pid"] for one in told}
         async with direct_client(self.deployment.mongo.address, _READ_S) as client:
             run = await client[DATABASE].runs.find_one({"id": run_id})
 
         assert run is not None
-        told = (await self.api.get("/system/worker"))["workers"]
-        pids = {one["worker"]: one["pid"] for one in told}
         pid = pids[run["lease_owner"]]
         workers = self.deployment.of("worker")
         return next(one for one in workers if one.child.pid == pid)

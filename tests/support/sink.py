@@ -4,8 +4,8 @@ Run as ``python -m tests.support.sink LEDGER SEED``. Prints its port, serves on
 127.0.0.1 and ends with its standard input. Each received call is one line of JSON in
 the ledger, fsynced before the answer: ``Received`` as an object.
 
-Calls below ``/slow`` take two seconds; those below ``/unsteady`` are answered with 503
-now and then, after they were written.
+Calls below ``/slow`` take two seconds, below ``/slower`` five; those below
+``/unsteady`` are answered with 503 now and then, after they were written.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from tests.support.checkout import ROOT
 from tests.support.child import bound
 
 _SLOWEST_S = 0.06
-_SLOW_S = 2.0
+_SLOW_S = {"slow": 2.0, "slower": 5.0}
 _UNSTEADY = 0.05
 _START_S = 20.0
 _STOP_S = 5.0
@@ -101,8 +101,8 @@ async def _serve(path: Path, seed: int) -> None:
 
     async def answer(request: web.Request) -> web.Response:
         ledger.write(await _received(request))
-        slow = request.path.startswith("/slow")
-        await anyio.sleep(_SLOW_S if slow else dice.uniform(0, _SLOWEST_S))
+        slow_s = _SLOW_S.get(request.path.split("/")[1])
+        await anyio.sleep(slow_s or dice.uniform(0, _SLOWEST_S))
         fails = request.path.startswith("/unsteady") and dice.random() < _UNSTEADY
         said = {"received": True, "uuid": str(uuid.uuid4())}
         return web.json_response(said, status=503 if fails else 200)
