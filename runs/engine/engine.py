@@ -253,7 +253,8 @@ class Engine:
 
     async def _keep_claims(self) -> None:
         """Renew every claim three times in a lease, and look into the inboxes."""
-        while True:
+        # a driver may make an error of the one cancellation: then this ends by itself
+        while self._open:
             await self._ports.clock.sleep(self.terms.lease_s / 3)
             async with anyio.create_task_group() as group:
                 for driver in tuple(self._drivers.values()):
@@ -269,7 +270,7 @@ class Engine:
             _log.warning("alarm", alarm="claim_not_renewed", reason=error.code)
 
     async def _keep_sweeping(self) -> None:
-        while True:
+        while self._open:
             try:
                 await self.sweep()
             except TemporaryError as error:

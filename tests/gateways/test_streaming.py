@@ -347,3 +347,20 @@ async def _chatter(running: Running) -> None:
     while True:
         await running.append("node_start", "node_complete")
         await anyio.sleep(0.001)
+
+
+async def test_a_stream_is_over_by_the_log_though_the_row_does_not_tell_yet(
+    doorway: Doorway, running: Running
+) -> None:
+    await running.append("workflow_complete")
+    state = await doorway.store.runs.get(TENANT, running.row.id)
+    assert state is not None
+    assert state.state.status == "queued"
+
+    answer = await doorway.api.call(
+        "GET",
+        running.path,
+        headers={"Accept": "text/event-stream", "Last-Event-ID": "4"},
+    )
+
+    assert answer.status == 204

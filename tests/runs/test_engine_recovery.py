@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from typing import Any
 
+import anyio
 import pytest
 
 from contracts import JsonObject, StoreUnavailable, later
@@ -346,3 +348,25 @@ async def test_a_sweep_that_cannot_read_the_store_tries_again(world: World) -> N
             await engine.sweep()
 
     assert (await world.state(row.id)).success
+
+
+async def test_a_closed_engine_sweeps_no_more_though_a_driver_hid_its_cancellation(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweeping, swept = anyio.Event(), 0
+
+    async def stale(*_: Any, **__: Any) -> Any:
+        nonlocal swept
+        swept += 1
+        sweeping.set()
+        try:
+            await anyio.sleep_forever()
+        except asyncio.CancelledError:
+            raise StoreUnavailable from None
+
+    monkeypatch.setattr(world.store.runs, "stale", stale)
+    async with world.engine():
+        await sweeping.wait()
+
+    await world.clock.advance(60)
+    assert swept == 1
