@@ -137,7 +137,7 @@ async def test_a_rolling_restart_loses_nothing_and_ends_every_process_well(
     await expect_all_kept(works, client, asked)
 
 
-@pytest.mark.parametrize("clients", [200])
+@pytest.mark.parametrize("clients", [40])
 async def test_streams_that_are_opened_again_tell_each_event_once_in_order(
     works: Works, clients: int
 ) -> None:
