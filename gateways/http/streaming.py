@@ -99,6 +99,9 @@ def _one_more(call: Call) -> Iterator[None]:
 
 
 async def _stream(call: Call, row: RunRow, after: int) -> EventSourceResponse:
+    if call.request.transport is None:
+        raise ConnectionResetError("The reader went before its stream began.")
+
     async with sse_response(
         call.request,
         headers=call.headers,
