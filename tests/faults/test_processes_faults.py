@@ -228,6 +228,9 @@ async def _read_on(api: Api, run_id: str, seqs: list[int]) -> bool:
     headers = {"Last-Event-ID": str(seqs[-1])} if seqs else {}
     try:
         async with api.stream(f"/runs/{run_id}/events", headers) as response:
+            if response.status == 204:  # it had read the end, and was cut off then
+                return True
+
             async for raw in response.content:
                 name, _, value = raw.decode().rstrip("\r\n").partition(": ")
                 if name == "id":
