@@ -95,9 +95,8 @@ async def _fresh(database: Database, entries: Sequence[_Waiting]) -> list[_Waiti
     """Those that are not in the chain yet, as the primary sees it at this moment."""
     which = {"_id": {"$in": [entry.id for entry in entries]}}
     now = database.collection("ledger").with_options(read_concern=ReadConcern("local"))
-    with in_our_words():
-        linked = {found["_id"] async for found in now.find(which, ("_id",))}
-
+    found = await database.read(now.find(which, ("_id",)).to_list())
+    linked = {each["_id"] for each in found}
     return [entry for entry in entries if entry.id not in linked]
 
 
@@ -136,9 +135,9 @@ def _linked_before(error: BulkWriteError) -> int:
 async def _head(database: Database, tenant: str) -> tuple[int, bytes]:
     # Local: what we put after it becomes durable only together with it.
     now = database.collection("ledger").with_options(read_concern=ReadConcern("local"))
-    with in_our_words():
-        found = await now.find_one({"tenant": tenant}, ("n", "hash"), sort=(("n", -1),))
-
+    found = await database.read(
+        now.find_one({"tenant": tenant}, ("n", "hash"), sort=(("n", -1),))
+    )
     return (0, FIRST) if found is None else (found["n"], found["hash"])
 
 

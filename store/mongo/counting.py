@@ -5,7 +5,6 @@ from __future__ import annotations
 from store.mongo.database import Database, Document
 from store.mongo.outbox import SINCE
 from store.mongo.schema import PRESENT
-from store.mongo.words import in_our_words
 
 _PLAIN = (
     "decisions",
@@ -38,10 +37,8 @@ async def counts_of(database: Database) -> dict[str, int]:
     """How many rows there are; events and what waits for the ledger one by one."""
     first, *others = [_counting(name, name) for name in _PLAIN] + _SPECIAL
     stages = [*first[1], *({"$unionWith": _union(*each)} for each in others)]
-    with in_our_words():
-        cursor = await database.collection(first[0]).aggregate(stages)
-        found = {each["_id"]: each["n"] async for each in cursor}
-
+    documents = await database.aggregated(first[0], stages)
+    found = {each["_id"]: each["n"] for each in documents}
     counts = {name: found.get(name, 0) for name in (*_PLAIN, "approvals", "run_events")}
     counts["ledger"] = sum(found.get(each, 0) for each in _LEDGER)
     return counts | {name: found.get(kind, 0) for kind, name in _HEADS.items()}

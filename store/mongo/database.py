@@ -16,7 +16,14 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
 
 from contracts import StoreUnavailable
 from store.mongo.grouping import Grouped
-from store.mongo.words import all_landed, in_our_words, landed, unavailable, whole
+from store.mongo.words import (
+    all_landed,
+    aside,
+    in_our_words,
+    landed,
+    unavailable,
+    whole,
+)
 from store.texts import json_of
 
 Document = dict[str, Any]
@@ -165,8 +172,7 @@ class Database:
         self, name: str, where: Where, fields: Sequence[str] | None = None
     ) -> Document | None:
         """The document that is meant, or these fields of it."""
-        with in_our_words():
-            return await self.collection(name).find_one(where, fields)
+        return await self.read(self.collection(name).find_one(where, fields))
 
     async def many(self, name: str, listing: Listing) -> list[Document]:
         """The documents that are meant."""
@@ -177,8 +183,7 @@ class Database:
             limit=listing.limit,
             batch_size=listing.limit,
         )
-        with in_our_words():
-            return await cursor.to_list()
+        return await self.read(cursor.to_list())
 
     async def summed(
         self, name: str, where: Where, what: Any, by: str | None = None
@@ -186,9 +191,22 @@ class Database:
         """Sums of an expression over documents, by the values of a field."""
         group = {"_id": by, "sum": {"$sum": what}}
         stages: list[Document] = [{"$match": where}, {"$group": group}]
-        with in_our_words():
+        found = await self.aggregated(name, stages)
+        return {each["_id"]: each["sum"] for each in found}
+
+    async def aggregated(self, name: str, stages: list[Document]) -> list[Document]:
+        """What a pipeline makes of a collection."""
+
+        async def reading() -> list[Document]:
             cursor = await self.collection(name).aggregate(stages)
-            return {each["_id"]: each["sum"] async for each in cursor}
+            return await cursor.to_list()
+
+        return await self.read(reading())
+
+    async def read(self, reading: Coroutine[Any, Any, T]) -> T:
+        """What this read of the driver's finds."""
+        with in_our_words():
+            return await aside(reading)
 
     async def together(self, work: Callable[[Session], Coroutine[Any, Any, T]]) -> T:
         """What ``work`` returns, its writes in one transaction or not at all.

@@ -16,7 +16,6 @@ from pymongo.asynchronous.cursor import AsyncCursor
 from contracts import ENDED, TERMINAL, RunEvent
 from store.appends import status_after, types_of
 from store.mongo.database import Database, Document, key
-from store.mongo.words import in_our_words
 from store.protocol import Append, EventFilter
 
 _DIGITS = 12
@@ -130,10 +129,10 @@ async def last_entry(database: Database, run: RunId) -> Document | None:
     """The last append of a log, without its events."""
     log = {"$gte": place(run, 0), "$lt": place(run, 10**_DIGITS - 1)}
     hidden = {"events": 0, "ids": 0, "types": 0, "nodes": 0}
-    with in_our_words():
-        return await database.collection("run_events").find_one(
-            {"_id": log}, hidden, sort=[("_id", -1)]
-        )
+    entries = database.collection("run_events")
+    return await database.read(
+        entries.find_one({"_id": log}, hidden, sort=[("_id", -1)])
+    )
 
 
 async def come_back(
@@ -147,8 +146,7 @@ async def come_back(
     where = _reaching(run, events[0].seq, events[-1].seq)
     fields = dict.fromkeys(("types", "nodes", "events"), 0)
     cursor = database.collection("run_events").find(where, fields, sort=[("last", 1)])
-    with in_our_words():
-        entries = await cursor.to_list()
+    entries = await database.read(cursor.to_list())
 
     standing = [
         (seq, id_, entry["writer"])
@@ -175,16 +173,23 @@ async def select(
     if span.where.node_id is not None:
         where["nodes"] = span.where.node_id
 
-    found: list[str] = []
     cursor = _cursor(database, where, span, exact=types is None)
-    with in_our_words():
-        async with cursor:
-            async for entry in cursor:
-                found += _shown(entry, span, types)
-                if len(found) >= span.limit:
-                    break
+    found = await database.read(_first(cursor, span, types))
+    return tuple(map(RunEvent.model_validate_json, found))
 
-    return tuple(map(RunEvent.model_validate_json, found[: span.limit]))
+
+async def _first(
+    cursor: AsyncCursor[Document], span: EventSpan, types: list[str] | None
+) -> list[str]:
+    """As many of the events as are wanted."""
+    found: list[str] = []
+    async with cursor:
+        async for entry in cursor:
+            found += _shown(entry, span, types)
+            if len(found) >= span.limit:
+                break
+
+    return found[: span.limit]
 
 
 def _cursor(

@@ -1,4 +1,4 @@
-"""Errors of the driver in our words, and writes that a cancellation does not cut."""
+"""Errors of the driver in our words, and calls that a cancellation does not cut."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from pymongo.errors import DocumentTooLarge, OperationFailure, PyMongoError
 from contracts import PermanentError, StoreUnavailable
 
 T = TypeVar("T")
+
+_READING = set[asyncio.Task[Any]]()
+"""The loop itself would forget them."""
 
 _TOO_LARGE = 10_334
 """What the server says of a document beyond 16 MB."""
@@ -67,6 +70,24 @@ async def landed(write: asyncio.Future[T]) -> T:
             write.exception()  # nobody else will ask for it
 
         raise
+
+
+async def aside(reading: Coroutine[Any, Any, T]) -> T:
+    """Await a read that goes on by itself if whoever asked is cancelled meanwhile.
+
+    Cut within the driver it may leave a lock of the driver's in disorder, and raise
+    what that leads to instead of the cancellation.
+    """
+    task = asyncio.create_task(reading, name="a read to its end")
+    _READING.add(task)
+    task.add_done_callback(_is_over)
+    return await asyncio.shield(task)
+
+
+def _is_over(task: asyncio.Task[Any]) -> None:
+    _READING.discard(task)
+    if not task.cancelled():
+        task.exception()  # perhaps nobody else asks for it
 
 
 async def all_landed(writes: Sequence[asyncio.Future[T]]) -> None:

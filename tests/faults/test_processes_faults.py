@@ -7,6 +7,7 @@ import hmac
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import get_args
 
 import aiohttp
@@ -137,19 +138,22 @@ async def test_a_rolling_restart_loses_nothing_and_ends_every_process_well(
     await expect_all_kept(works, client, asked)
 
 
-@pytest.mark.parametrize("clients", [40])
+@pytest.mark.parametrize(("clients", "runs"), [(500, 200)])
 async def test_streams_that_are_opened_again_tell_each_event_once_in_order(
-    works: Works, clients: int
+    works: Works, clients: int, runs: int
 ) -> None:
-    asked = [Order(f"heard-{n}", "linger", n) for n in range(40)]
+    asked = [Order(f"heard-{n}", "linger", n) for n in range(runs)]
     client = AckingClient(works.api)
-    await place(client, asked)
-    run_ids, dice = [*client.acked.values()], random.Random(5)
+    readers = [await works.key(f"reader-{n}", "viewer") for n in range(clients // 25)]
     heard: list[tuple[str, list[int]]] = []
+    dice = random.Random(5)
     async with anyio.create_task_group() as listening:
+        listening.start_soon(place, client, asked)
         for n in range(clients):
-            run_id = run_ids[n % len(run_ids)]
-            listening.start_soon(_listen, works.api, run_id, dice, heard)
+            reader, token = readers[n % len(readers)], asked[n % runs].token
+            assert await until(partial(_is_acked, client, token), within_s=SETTLE_S)
+            run_id = client.acked[token]
+            listening.start_soon(_listen, reader, run_id, dice, heard)
 
     assert len(heard) == clients
     for run_id, seqs in heard:
@@ -241,6 +245,10 @@ async def _read_on(api: Api, run_id: str, seqs: list[int]) -> bool:
         return False
 
     return False
+
+
+async def _is_acked(client: AckingClient, token: str) -> bool:
+    return token in client.acked
 
 
 async def _more(works: Works, before: int) -> bool:

@@ -55,6 +55,12 @@ class Works(NamedTuple):
             stored = client[DATABASE]
             return {name: await stored[name].count_documents({}) for name in _ASKED_FOR}
 
+    async def key(self, subject: str, *roles: str) -> Api:
+        """The API for the holder of a new key of this subject."""
+        body = {"subject": subject, "roles": roles}
+        made = await self.api.post("/keys", body)
+        return self.api.as_holder_of(made["key"])
+
     async def completed(self) -> int:
         """How many runs have completed."""
         async with direct_client(self.deployment.mongo.address, _READ_S) as client:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable
@@ -20,7 +21,7 @@ from contracts import (
     new_id,
 )
 from contracts.definitions import Head
-from store import Append, Store
+from store import Append, RunFilter, Store
 from store.mongo import MongoStore
 from tests.support.mongo import emptied, failing, raw
 from tests.support.servers import MongoServer
@@ -324,3 +325,27 @@ async def _watch(lags: list[float]) -> None:
         began = time.monotonic()
         await anyio.sleep(0.01)
         lags.append(time.monotonic() - began - 0.01)
+
+
+async def test_reads_that_are_cut_off_leave_the_driver_in_order(
+    store: MongoStore,
+) -> None:
+    row, _ = await store.runs.create(run())
+    dice = random.Random(3)
+    errors: list[BaseException] = []
+
+    async def read() -> None:
+        with anyio.move_on_after(dice.uniform(0, 0.05)):
+            try:
+                await store.runs.events(TENANT, row.id, limit=5)
+                await store.runs.page(TENANT, RunFilter(), limit=5)
+            except Exception as error:  # noqa: BLE001  none of any kind
+                errors.append(error)
+
+    for _ in range(10):
+        async with anyio.create_task_group() as reading:
+            for _ in range(200):
+                reading.start_soon(read)
+
+    assert errors == []
+    assert await store.runs.get(TENANT, row.id) == row

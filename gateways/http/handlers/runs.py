@@ -83,14 +83,15 @@ async def start(call: Call) -> web.Response:
     patience = _patience(body, given)
     give_up = call.door.clock.monotonic() + patience.timeout_s
     claimed = await claim(call, body.proposed)
-    async with RunWatch(call.door.bus, _run_id(claimed.proposed)) as watch:
+    async with RunWatch(call.door.bus, _run_id(claimed.proposed.decision_id)) as watch:
         answer = await propose_claimed(call, claimed, patience)
         if answer.outcome is None or answer.outcome.state != "succeeded":
             return _without_run(call, answer)
 
         run_id = str(answer.outcome.result["run_id"])
         if not _waits_for_run(call, body):
-            status = await _status(call, body, run_id == watch.run_id, run_id)
+            is_new = run_id == _run_id(answer.decision_id)
+            status = await _status(call, body, is_new, run_id)
             return _accepted(call, answer, run_id, status)
 
         left = give_up - call.door.clock.monotonic()
@@ -156,9 +157,9 @@ async def trace(call: Call) -> web.Response:
     return json_response(body, headers=call.headers)
 
 
-def _run_id(proposed: Proposed) -> str:
+def _run_id(decision_id: str) -> str:
     """The id of the run that a decision makes; known before there is one."""
-    return derived_id("run", proposed.decision_id, "0")
+    return derived_id("run", decision_id, "0")
 
 
 def _patience(body: StartBody, given: Patience) -> Patience:
