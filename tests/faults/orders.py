@@ -75,7 +75,7 @@ def tools(sink: str) -> Iterator[JsonObject]:
     """The tools of the workflows, which call the sink at this address."""
     for step in sorted(set().union(*_STEPS.values())):
         once = step in UNREPEATABLE
-        way = "slow" if step == "dwell" else "steady" if once else "unsteady"
+        way = "slower" if step == "dwell" else "steady" if once else "unsteady"
         yield {
             "name": step,
             "kind": "http",

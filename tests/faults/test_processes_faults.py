@@ -35,6 +35,7 @@ pytestmark = pytest.mark.timeout(120)
 
 FIRST_PROGRESS_S = 15.0
 _CUTS = 4
+_OPEN = 200
 
 
 @pytest.fixture(scope="module")
@@ -47,11 +48,11 @@ async def works(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Works
 async def test_open_runs_end_by_themselves_after_the_bus_lost_everything(
     works: Works, lose: Callable[[RedisServer], Awaitable[None]]
 ) -> None:
-    asked = [Order(f"{lose.__name__}-{n}", "linger", n) for n in range(100)]
+    asked = [Order(f"{lose.__name__}-{n}", "linger", n) for n in range(_OPEN + 80)]
     client, lives = AckingClient(works.api), works.lives()
     async with anyio.create_task_group() as placing:
         placing.start_soon(place, client, asked)
-        await anyio.sleep(1.0)
+        assert await until(partial(_are_open, works, _OPEN), within_s=SETTLE_S)
         await lose(works.deployment.redis)
         began, before = time.monotonic(), await works.completed()
         assert await until(lambda: _more(works, before), within_s=FIRST_PROGRESS_S)
@@ -245,6 +246,10 @@ async def _read_on(api: Api, run_id: str, seqs: list[int]) -> bool:
         return False
 
     return False
+
+
+async def _are_open(works: Works, runs: int) -> bool:
+    return await works.open_runs() >= runs
 
 
 async def _is_acked(client: AckingClient, token: str) -> bool:

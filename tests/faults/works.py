@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import anyio
 
+from contracts import ENDED
 from tests.faults.client import AckingClient
 from tests.faults.evidence import chained, gather, settle
 from tests.faults.judgement import judge
@@ -66,6 +67,12 @@ class Works(NamedTuple):
         async with direct_client(self.deployment.mongo.address, _READ_S) as client:
             done = {"status": "completed"}
             return int(await client[DATABASE].runs.count_documents(done))
+
+    async def open_runs(self) -> int:
+        """How many runs have not ended."""
+        async with direct_client(self.deployment.mongo.address, _READ_S) as client:
+            open_ = {"status": {"$nin": [*ENDED]}}
+            return int(await client[DATABASE].runs.count_documents(open_))
 
     async def worker_of(self, run_id: str) -> RoleProcess:
         """The process that drives a run."""
