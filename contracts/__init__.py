@@ -19,6 +19,14 @@ from contracts.chats import (
     ChatText,
 )
 from contracts.clock import Clock, Timestamp, later, moment, seconds_between, stamp
+from contracts.conversations import (
+    ENDS_TURN,
+    ConversationRow,
+    ConversationState,
+    Recollection,
+    TurnEvent,
+    TurnEventType,
+)
 from contracts.decisions import Channel, Decision, Principal, Proposal, Proposer
 from contracts.envelope import (
     AnyEnvelope,
@@ -87,6 +95,17 @@ from contracts.ids import (
 from contracts.json_text import read_json
 from contracts.limits import LIMITS
 from contracts.message import JsonObject, Message
+from contracts.models import (
+    FunctionCall,
+    FunctionResult,
+    FunctionTool,
+    ModelAnswer,
+    ModelEnding,
+    ModelRequest,
+    ModelUsage,
+    PromptItem,
+    SaidText,
+)
 from contracts.outcomes import Fault, Outcome
 from contracts.permissions import ROLES, Permission, Role, holds_role, permissions_of
 from contracts.policy import AskTerms, Budget, Effect, Mode, Policy, Rule, RuleId
@@ -128,6 +147,7 @@ __all__ = [
     "ACTIONS",
     "CODES",
     "ENDED",
+    "ENDS_TURN",
     "EVENTS",
     "ID_PATTERN",
     "LIMITS",
@@ -163,6 +183,8 @@ __all__ = [
     "ConfigurationError",
     "Conflict",
     "ConversationId",
+    "ConversationRow",
+    "ConversationState",
     "Decision",
     "DecisionId",
     "DecisionRecord",
@@ -178,6 +200,9 @@ __all__ = [
     "Fault",
     "Finding",
     "FreezeRow",
+    "FunctionCall",
+    "FunctionResult",
+    "FunctionTool",
     "Id",
     "IdempotencyRow",
     "InboxItem",
@@ -193,6 +218,10 @@ __all__ = [
     "Message",
     "MessageId",
     "Mode",
+    "ModelAnswer",
+    "ModelEnding",
+    "ModelRequest",
+    "ModelUsage",
     "NoReply",
     "NodeState",
     "NodeStatus",
@@ -210,9 +239,11 @@ __all__ = [
     "PolicyRow",
     "Principal",
     "Problem",
+    "PromptItem",
     "Proposal",
     "Proposer",
     "Question",
+    "Recollection",
     "Refused",
     "Reservation",
     "Role",
@@ -229,6 +260,7 @@ __all__ = [
     "RunRow",
     "RunState",
     "RunStatus",
+    "SaidText",
     "Seals",
     "SentNoAnswer",
     "SequenceConflict",
@@ -239,6 +271,8 @@ __all__ = [
     "TemporaryError",
     "Tenant",
     "Timestamp",
+    "TurnEvent",
+    "TurnEventType",
     "Usage",
     "UserSpoke",
     "Verdict",

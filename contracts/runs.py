@@ -150,6 +150,18 @@ class InboxItem(Message):
     """
 
     id: str
-    kind: Literal["verdict", "outcome", "cancel", "resume", "retry", "signal", "start"]
+    kind: Literal[
+        "verdict",
+        "outcome",
+        "cancel",
+        "resume",
+        "retry",
+        "signal",
+        "start",
+        "said",
+        "run_ended",
+    ]
+    """``said`` and ``run_ended`` lie in conversations alone."""
+
     at: Timestamp
     body: JsonObject = Field(default_factory=dict)
