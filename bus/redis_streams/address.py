@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit
 
 from redis.asyncio.connection import AbstractConnection, Connection, parse_url
 from redis.asyncio.retry import Retry
@@ -11,6 +10,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from contracts import ConfigurationError
+from contracts.redis_urls import refuse_odd
 
 _READ_SIZE = 65_536
 
@@ -21,14 +21,13 @@ class Address:
     def __init__(self, url: str) -> None:
         """Raises ConfigurationError for a URL that names no Redis."""
         try:
-            _refuse_unless_port(url)
+            refuse_odd(url)
             options: dict[str, Any] = dict(parse_url(url))
             self._class: type[AbstractConnection] = options.pop(
                 "connection_class", Connection
             )
             self._options = options
             self.connection("trial")
-            _refuse_unless_number(url)
         except (ValueError, TypeError, RedisError) as error:
             # the URL may hold a password: only what is wrong with it is told
             raise ConfigurationError(f"bus.url: {error}") from None
@@ -54,21 +53,3 @@ class Address:
             del own["socket_keepalive"]
 
         return self._class(**{**self._options, **own})
-
-
-def _refuse_unless_port(url: str) -> None:
-    """The driver would quote a password that is cut by a / or # in it."""
-    try:
-        _ = urlsplit(url).port
-    except ValueError:
-        raise ValueError(
-            "its port is no number; a password is written with %2F for / and %23 for #"
-        ) from None
-
-
-def _refuse_unless_number(url: str) -> None:
-    """The driver takes the database 0 for a path that is no number."""
-    parts = urlsplit(url)
-    database = parts.path.strip("/")
-    if parts.scheme != "unix" and database and not database.isdecimal():
-        raise ValueError("its path is no number of a database")

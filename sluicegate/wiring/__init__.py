@@ -16,11 +16,11 @@ from bus import Bus
 from contracts import Clock, Policy
 from sluicegate.config import Settings, load_policy
 from sluicegate.roles import ALL, Roles
+from sluicegate.wiring.chores import start_chores
 from sluicegate.wiring.coordinator import start_coordinator
 from sluicegate.wiring.first_key import make_first_key
 from sluicegate.wiring.gateway import open_door, refuse_open_doors
 from sluicegate.wiring.parts import Parts, open_parts
-from sluicegate.wiring.presence import start_presence
 from sluicegate.wiring.worker import start_worker
 from store import Store
 
@@ -71,4 +71,4 @@ async def _start(parts: Parts, life: AsyncExitStack) -> None:
     if "coordinator" in parts.roles:
         await start_coordinator(parts, life)
 
-    await start_presence(parts, worker, life)
+    await start_chores(parts, worker, life)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlsplit
 
 import anyio
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -15,6 +14,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from contracts import ConfigurationError, StoreUnavailable
+from contracts.redis_urls import refuse_odd
 
 Command = tuple[str | int, ...]
 
@@ -72,7 +72,7 @@ def _options(url: str, deadline_s: float) -> dict[str, Any]:
 
     A transaction that is sent again may act twice, so the driver tries none again.
     """
-    _refuse_unless_number(url)
+    refuse_odd(url)
     return {
         **parse_url(url),
         "retry": Retry(NoBackoff(), 0),
@@ -84,14 +84,6 @@ def _options(url: str, deadline_s: float) -> dict[str, Any]:
         "driver_info": None,
         "client_name": "sluicegate-context",
     }
-
-
-def _refuse_unless_number(url: str) -> None:
-    """The driver takes the database 0 for a path that is no number."""
-    parts = urlsplit(url)
-    database = parts.path.strip("/")
-    if parts.scheme != "unix" and database and not database.isdecimal():
-        raise ValueError(f"{database!r} is no number of a database")
 
 
 @contextmanager

@@ -83,9 +83,19 @@ async def test_a_url_that_names_no_context_is_a_wrong_configuration(url: str) ->
     assert refused.value.code == "store_unusable"
 
 
-async def test_a_wrong_url_of_a_context_does_not_tell_its_password() -> None:
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://me:hunter2@host:x/0",
+        "redis://:hunter2/and-more@host:6379/0",
+        "redis://me:hunter2#and-more@host:6379/0",
+        "redis://:hunter2?and=more@host:6379/0",
+        "redis://:12/hunter2@host:6379/0",
+    ],
+)
+async def test_a_wrong_url_of_a_context_does_not_tell_its_password(url: str) -> None:
     with pytest.raises(ConfigurationError) as refused:
-        async with open_context("redis://me:hunter2@host:x/0"):
+        async with open_context(url):
             pass
 
     assert "hunter2" not in str(refused.value)

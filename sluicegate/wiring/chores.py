@@ -1,4 +1,4 @@
-"""Presence: what the heartbeat of a process says of it, and the policy it follows."""
+"""What every process does by itself: it tells that it lives, follows, forgets."""
 
 from __future__ import annotations
 
@@ -16,10 +16,13 @@ from sluicegate.wiring.worker import Worker
 _HOUR_S = 3_600.0
 
 
-async def start_presence(
+async def start_chores(
     parts: Parts, worker: Worker | None, life: AsyncExitStack
 ) -> None:
-    """Let the process be seen from now on. Raises StoreUnavailable."""
+    """Let the process be seen, follow the policy, and forget old Idempotency-Keys.
+
+    Raises StoreUnavailable.
+    """
     presence = Presence(
         parts.store.workers,
         parts.clock,
@@ -35,13 +38,13 @@ async def start_presence(
             chores=(
                 *presence.chores(),
                 *parts.policies.chores(),
-                Chore("idempotency keys", _HOUR_S, partial(forget_old_keys, parts)),
+                Chore("idempotency keys", _HOUR_S, partial(_forget_old_keys, parts)),
             ),
         )
     )
 
 
-async def forget_old_keys(parts: Parts) -> None:
+async def _forget_old_keys(parts: Parts) -> None:
     """Remove Idempotency-Keys whose time is over; two at once are no harm.
 
     Raises StoreUnavailable.
