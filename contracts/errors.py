@@ -145,6 +145,9 @@ CODES: dict[str, Code] = {
     "effect_failed": Code(502, "The tool answered with a failure."),
     "upstream_invalid": Code(502, "The tool's answer cannot be read."),
     "response_too_large": Code(502, "The tool's answer is larger than the limit."),
+    "run_too_large": Code(
+        500, "The outputs of the run are together larger than the limit."
+    ),
     "too_many_redirects": Code(502, "The tool redirected too often."),
     "tool_unreachable": Code(502, "The tool could not be reached."),
     "outcome_unknown": Code(500, "Whether the call happened is not known."),

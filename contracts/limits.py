@@ -22,6 +22,7 @@ LIMITS: dict[str, int] = {
     "graph_edges": 2_000,
     "graph_fan_out": 100,
     "event_payload_bytes": 16_384,
+    "run_output_bytes": 8_388_608,
     "sse_buffered_events": 1_000,
     "sse_streams_per_key": 50,
     "connections_per_address": 256,

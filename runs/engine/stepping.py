@@ -170,9 +170,10 @@ def hear(walk: Walk, node: PlanNode, signal: Signal) -> None:
 
 def too_large(what: str, value: Any) -> PermanentError | None:
     """The error of a value that is larger than what may travel, if it is."""
-    if len(to_json(value)) <= _LARGEST:
-        return None
+    return _too_large(what) if len(to_json(value)) > _LARGEST else None
 
+
+def _too_large(what: str) -> PermanentError:
     return PermanentError(
         f"The {what} is larger than {_LARGEST} bytes.",
         code="response_too_large",
@@ -182,11 +183,26 @@ def too_large(what: str, value: Any) -> PermanentError | None:
 
 def _ways_out(walk: Walk, node: PlanNode, output: Any, end: EdgeEnd) -> tuple[str, ...]:
     """Where a done node leads. Raises SluicegateError if it cannot go on."""
-    error = too_large(f"output of node {node.id}", output)
-    if error is not None and node.type != "workflow_start":
-        raise error
+    if node.type != "workflow_start":
+        _take_in(walk, node, output)
 
     return routes(node, end, walk.values)
+
+
+def _take_in(walk: Walk, node: PlanNode, output: Any) -> None:
+    """Count an output with the others. Raises PermanentError for one too many."""
+    size, most = len(to_json(output)), LIMITS["run_output_bytes"]
+    if size > _LARGEST:
+        raise _too_large(f"output of node {node.id}")
+
+    walk.output_bytes += size
+    if walk.output_bytes > most:
+        raise PermanentError(
+            f"With the output of node {node.id} the outputs of the run are larger "
+            f"than {most} bytes.",
+            code="run_too_large",
+            details={"limit": most},
+        )
 
 
 def _wants(walk: Walk, node: PlanNode, result: StepResult) -> JsonObject:

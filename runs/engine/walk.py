@@ -6,6 +6,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic_core import to_json
+
 from contracts import Approved, RunRow, Timestamp
 from plans.fold import Progress
 from plans.plan import Plan, PlanNode
@@ -57,6 +59,9 @@ class Walk:
         """Signals nobody waited for yet, still in the inbox."""
 
         self.in_flight: set[str] = set()
+        self.output_bytes = _bytes_of(log.progress)
+        """The outputs of all nodes, as JSON: the run's state travels in one piece."""
+
         self._parallel = node_parallel
 
     @property
@@ -119,6 +124,11 @@ class Walk:
         open_ = node.status == "waiting" and node.decision_id is not None
         said = node.approval_id is not None or name in self.verdicts
         return open_ and not said and name not in self.holds
+
+
+def _bytes_of(progress: Progress) -> int:
+    outputs = (node.output for node in progress.nodes.values() if node.routes)
+    return sum(len(to_json(output)) for output in outputs)
 
 
 def values_of(row: RunRow, plan: Plan, progress: Progress) -> dict[str, Any]:

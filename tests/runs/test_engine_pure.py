@@ -246,6 +246,25 @@ async def test_an_output_that_is_too_large_is_refused(world: World) -> None:
     assert state.error.code == "response_too_large"
 
 
+async def test_a_run_whose_outputs_are_together_too_large_fails(
+    world: World,
+) -> None:
+    names = [f"copy_{n}" for n in range(45)]
+    copies = [transform(name, v="${start.big}") for name in names]
+    chain = ", ".join(
+        f"{a} {b}" for a, b in itertools.pairwise(["start", *names, "end"])
+    )
+
+    state = await run(
+        world, flow(*copies, end(), edges=chain), input={"big": "x" * 200_000}
+    )
+
+    assert state.status == "failed"
+    assert state.error is not None
+    assert state.error.code == "run_too_large"
+    assert "copy_41" in state.error.message
+
+
 async def test_a_serial_run_goes_node_by_node_and_says_where_it_is(
     world: World,
 ) -> None:
