@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 
 from bus.redis_streams.keys import Seat
@@ -17,7 +18,8 @@ _AGAIN_S = 0.2
 class Acks:
     """Entries that are here; those of one tick are acknowledged in one command.
 
-    An entry is held until Redis has taken its acknowledgement, so that one that
+    An entry is held until Redis has taken its acknowledgement, and one that was
+    taken while a read was under way is known to the end of it, so that one that
     comes back in between is not handled again.
     """
 
@@ -28,6 +30,20 @@ class Acks:
         self._sent: Reply | None = None
         self._loop = asyncio.get_running_loop()
         self.held: set[bytes] = set()
+        self._taken: set[bytes] | None = None
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Within it entries are read that Redis has as ours already."""
+        self._taken = set()
+        try:
+            yield
+        finally:
+            self._taken = None
+
+    def knows(self, entry: bytes) -> bool:
+        """Whether an entry is here, or was when the read began."""
+        return entry in self.held or entry in (self._taken or ())
 
     def done(self, entry: bytes, *, failed_before: bool) -> None:
         """Acknowledge an entry at the end of this tick."""
@@ -59,6 +75,8 @@ class Acks:
             self._loop.call_later(_AGAIN_S, self._again, entries)
         else:
             self.held.difference_update(entries)
+            if self._taken is not None:
+                self._taken.update(entries)
 
     def _again(self, entries: list[bytes]) -> None:
         self._due += entries

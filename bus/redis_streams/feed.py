@@ -157,12 +157,15 @@ class Feed:
     async def _take_own(self) -> None:
         last = b"0"
         while not self._closing:
-            entries = await self._read(await self._room(), last)
+            room = await self._room()
+            with self._acks.reading():
+                entries = await self._read(room, last)
+                self._take_again(entries)
+
             if not entries:
                 return
 
             last = entries[-1][0]
-            self._take_again(entries)
 
     async def _turn(self) -> None:
         """Read once, and claim what others lost when it is time to."""
@@ -192,15 +195,18 @@ class Feed:
     async def _claim(self, room: int) -> None:
         """Take over a page of what nobody speaks for any more."""
         seat, tuning = self._seat, self._office.tuning
-        reply = await self._link.call(
-            *(b"XAUTOCLAIM", seat.stream, seat.group, seat.consumer),
-            *(_milliseconds(tuning.min_idle_s), self._cursor, b"COUNT", max(room, 1)),
-        )
+        with self._acks.reading():
+            reply = await self._link.call(
+                *(b"XAUTOCLAIM", seat.stream, seat.group, seat.consumer),
+                *(_milliseconds(tuning.min_idle_s), self._cursor),
+                *(b"COUNT", max(room, 1)),
+            )
+            self._take_again([entry for entry in reply[1] if entry and entry[0]])
+
         self._cursor = reply[0]
         if self._cursor == _START:
             self._claim_at = self._loop.time() + tuning.claim_s
 
-        self._take_again([entry for entry in reply[1] if entry and entry[0]])
         if len(reply) > 2:
             self._gone(reply[2])
         elif not all(entry and entry[0] for entry in reply[1]):
@@ -215,7 +221,7 @@ class Feed:
             self._gone(gone)
 
         for entry, fields in entries:
-            if fields and entry not in self._acks.held:
+            if fields and not self._acks.knows(entry):
                 self._take(Taken(entry, _frame(fields), 0))
 
     def _take(self, taken: Taken) -> None:

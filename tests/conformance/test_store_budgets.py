@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import Context
 from typing import Any
 
 import anyio
@@ -181,7 +182,8 @@ def test_a_meter_shows_what_the_plain_rule_says(
                 shown = (meter.settled, sum(meter.open.values()))
                 assert await use(store) == shown
 
-    anyio.run(play)
+    # in a context of its own: the runner of the session's fixtures is no matter
+    Context().run(anyio.run, play)
 
 
 async def reserved(store: Store, id_: str, amount: int) -> bool:
