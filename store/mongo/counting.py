@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from store.mongo.database import Database, Document
 from store.mongo.outbox import SINCE
+from store.mongo.saving import LIVE
 from store.mongo.schema import PRESENT
 
 _PLAIN = (
@@ -60,7 +61,7 @@ _LEDGER = ("linked", "said of decisions", "said of others")
 _SPECIAL = [
     _counting("decisions", "approvals", {"approval.id": PRESENT}),
     _counting("run_events", "run_events", what={"$size": "$events"}),
-    _counting("heads", "$kind"),
+    _counting("heads", "$kind", LIVE),
     _counting("ledger", _LEDGER[0]),
     _counting("decisions", _LEDGER[1], {SINCE: PRESENT}, {"$size": "$unchained"}),
     _counting("ledger_unchained", _LEDGER[2]),

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 
 import anyio
 import pymongo
 from pymongo import ReturnDocument, UpdateOne
-from pymongo.asynchronous.client_session import AsyncClientSession as Session
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
 
-from contracts import StoreUnavailable
 from store.mongo.grouping import Grouped
 from store.mongo.words import (
     all_landed,
@@ -36,7 +34,6 @@ Sort = Sequence[tuple[str, int]]
 T = TypeVar("T")
 
 _DUPLICATE = 11_000
-_TRIES = 10
 _CLOSE_S = 0.7
 
 
@@ -208,14 +205,6 @@ class Database:
         with in_our_words():
             return await aside(reading)
 
-    async def together(self, work: Callable[[Session], Coroutine[Any, Any, T]]) -> T:
-        """What ``work`` returns, its writes in one transaction or not at all.
-
-        It may be called several times, and may raise our own errors.
-        """
-        with in_our_words():
-            return await whole(self._together(work))
-
     async def close(self) -> None:
         """Finish what was begun, then close the client. Twice is harmless."""
         for groups in (self._inserts, self._updates, self._reads):
@@ -238,16 +227,6 @@ class Database:
             )
 
         return group
-
-    async def _together(self, work: Callable[[Session], Coroutine[Any, Any, T]]) -> T:
-        for _ in range(_TRIES):
-            async with self.mongo.client.start_session() as session:
-                try:
-                    return await session.with_transaction(work)
-                except DuplicateKeyError:
-                    continue  # another was quicker: its work is seen next time
-
-        raise StoreUnavailable(code="store_busy")
 
     async def _insert(
         self, name: str, group: list[Document]
