@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
+from llm.opening import ModelChoice, examine_model, open_model
+from llm.prices import Price
 from llm.protocol import Model, ModelEvent, TextDelta, answer_of
 
-__all__ = ["Model", "ModelEvent", "TextDelta", "answer_of"]
+__all__ = [
+    "Model",
+    "ModelChoice",
+    "ModelEvent",
+    "Price",
+    "TextDelta",
+    "answer_of",
+    "examine_model",
+    "open_model",
+]

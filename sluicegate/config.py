@@ -38,6 +38,9 @@ Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
 S = TypeVar("S", bound=BaseModel)
 
+_SECRETS = ("keys.seal", "keys.bus", "keys.bootstrap_admin", "llm.api_key")
+"""Keys that no file of the configuration may hold."""
+
 
 class Section(BaseModel):
     """A table of the file: closed."""
@@ -122,6 +125,29 @@ class Keys(Section):
         return given.get_secret_value() if given else ""
 
 
+class ModelPrice(Section):
+    """What a million tokens of a model cost."""
+
+    input_per_million: Annotated[float, Field(ge=0)] = 0.0
+    output_per_million: Annotated[float, Field(ge=0)] = 0.0
+
+
+class Llm(Section):
+    """Which model is asked."""
+
+    provider: Literal["", "openai_responses", "scripted"] = ""
+    """Empty: none, and whoever needs one hears ``model_not_configured``."""
+
+    base_url: str = ""
+    model: str = ""
+    api_key: SecretStr | None = None
+    api_key_file: str = ""
+    script: str = ""
+    timeout_s: Seconds = 120.0
+    idle_s: Seconds = 60.0
+    prices: dict[str, ModelPrice] = Field(default_factory=dict)
+
+
 class Runs(Section):
     """How runs are driven."""
 
@@ -179,6 +205,7 @@ class Settings(BaseSettings):
     gate: Gate = Gate()
     budgets: tuple[JsonObject, ...] = ()
     keys: Keys = Keys()
+    llm: Llm = Llm()
     runs: Runs = Runs()
     tools: Tools = Tools()
     credentials: dict[str, Credential] = Field(default_factory=dict)
@@ -270,6 +297,7 @@ def _anchored(settings: Settings, home: Path) -> Settings:
             "store": _below(home, settings.store, "url"),
             "gate": _below(home, settings.gate, "policy_file"),
             "keys": _below(home, _below(home, settings.keys, "seal_file"), "bus_file"),
+            "llm": _below(home, _below(home, settings.llm, "script"), "api_key_file"),
             "logging": _below(home, settings.logging, "file"),
             "credentials": credentials,
         }
@@ -302,12 +330,11 @@ def _refuse_private_names(table: dict[str, Any], path: Path) -> None:
 
 
 def _refuse_secrets_in(table: dict[str, Any], path: Path) -> None:
-    given = _table(table, "keys", str(path))
-    for key in ("seal", "bus", "bootstrap_admin"):
-        if key in given:
-            name = variable(f"keys.{key}")
+    for key in _SECRETS:
+        section, _, name = key.partition(".")
+        if name in _table(table, section, str(path)):
             raise ConfigurationError(
-                f"{path}: keys.{key} is a secret; set {name} instead"
+                f"{path}: {key} is a secret; set {variable(key)} instead"
             )
 
 

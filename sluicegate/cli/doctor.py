@@ -14,11 +14,19 @@ import anyio
 from rich.text import Text
 
 from bus import examine_bus
-from contracts import Finding, SluicegateError, TemporaryError, moment
+from contracts import (
+    ConfigurationError,
+    Finding,
+    SluicegateError,
+    TemporaryError,
+    moment,
+)
+from llm import examine_model
 from sluicegate.cli.options import Config, Json, KeyFile, Url, client, config_path
 from sluicegate.cli.screen import CONFIGURATION, DONE, FAILED, emit, screen
 from sluicegate.client import Client
 from sluicegate.config import Settings, load_policy, load_settings
+from sluicegate.models import choice_of
 from sluicegate.roles import ALL
 from store import examine_store
 
@@ -59,8 +67,15 @@ def _look(path: Path, url: str, key_file: Path | None) -> Iterator[Finding]:
     yield from (_data_dir(settings), _disk(settings))
     yield anyio.run(examine_bus, settings.bus.url)
     yield anyio.run(examine_store, settings.store_url)
-
+    yield _model(settings)
     yield from _service(client(url, key_file, settings.data_dir))
+
+
+def _model(settings: Settings) -> Finding:
+    try:
+        return anyio.run(examine_model, choice_of(settings.llm))
+    except ConfigurationError as error:
+        return Finding("model", "bad", error.message)
 
 
 def _data_dir(settings: Settings) -> Finding:

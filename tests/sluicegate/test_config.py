@@ -49,7 +49,7 @@ def test_the_shipped_file_says_every_default_as_it_is(path: Path) -> None:
     shipped = load_settings(ROOT / "config.toml").model_dump()
     defaults = load_settings(path).model_dump()
 
-    for name in ("server", "bus", "keys", "runs", "tools", "credentials"):
+    for name in ("server", "bus", "keys", "llm", "runs", "tools", "credentials"):
         assert shipped[name] == defaults[name], name
 
     own = {"rules", "policy_file"}
@@ -60,7 +60,7 @@ def test_the_shipped_file_says_every_default_as_it_is(path: Path) -> None:
 
 def test_the_shipped_file_tells_every_key_there_is() -> None:
     text = (ROOT / "config.toml").read_text(encoding="utf-8")
-    secret = {"keys.seal", "keys.bootstrap_admin"}
+    secret = {"keys.seal", "keys.bootstrap_admin", "llm.api_key"}
 
     silent = [
         key
