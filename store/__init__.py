@@ -10,6 +10,7 @@ from store.protocol import (
     Approvals,
     Budgets,
     ChatContext,
+    Conversations,
     Cursor,
     DecisionFilter,
     Decisions,
@@ -26,6 +27,7 @@ from store.protocol import (
     RunFilter,
     Runs,
     Store,
+    TurnAppend,
     Workers,
 )
 
@@ -37,6 +39,7 @@ __all__ = [
     "Budgets",
     "Chances",
     "ChatContext",
+    "Conversations",
     "Cursor",
     "DecisionFilter",
     "Decisions",
@@ -56,6 +59,7 @@ __all__ = [
     "RunFilter",
     "Runs",
     "Store",
+    "TurnAppend",
     "Workers",
     "examine_store",
     "open_context",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import pairwise
+
 from contracts import EVENTS, SequenceConflict
 from store.protocol import Append, EventFilter
 
@@ -18,9 +21,13 @@ _STATUS_AFTER: dict[str, str] = {
 
 def unless_gaps(append: Append) -> None:
     """Raises SequenceConflict if the events of an append do not follow each other."""
-    events = append.events
-    if any(event.seq != events[0].seq + place for place, event in enumerate(events)):
-        raise SequenceConflict("The events of an append follow each other.")
+    follow_each_other(event.seq for event in append.events)
+
+
+def follow_each_other(positions: Iterable[int]) -> None:
+    """Raises SequenceConflict if positions of an append do not follow each other."""
+    if any(after != before + 1 for before, after in pairwise(positions)):
+        raise SequenceConflict("What an append brings follows each other.")
 
 
 def status_after(append: Append) -> str | None:

@@ -11,6 +11,7 @@ from contracts import StoreUnavailable
 from store.protocol import (
     Approvals,
     Budgets,
+    Conversations,
     Decisions,
     Definitions,
     Effects,
@@ -111,6 +112,7 @@ class FaultyStore:
         self.effects = cast(Effects, self._around("effects"))
         self.ledger = cast(Ledger, self._around("ledger"))
         self.runs = cast(Runs, self._around("runs"))
+        self.conversations = cast(Conversations, self._around("conversations"))
         self.definitions = cast(Definitions, self._around("definitions"))
         self.keys = cast(Keys, self._around("keys"))
         self.freezes = cast(Freezes, self._around("freezes"))

@@ -12,6 +12,8 @@ _PLAIN = (
     "effects",
     "runs",
     "run_inbox",
+    "conversations",
+    "conversation_inbox",
     "definitions",
     "keys",
     "subjects",
@@ -40,7 +42,7 @@ async def counts_of(database: Database) -> dict[str, int]:
     stages = [*first[1], *({"$unionWith": _union(*each)} for each in others)]
     documents = await database.aggregated(first[0], stages)
     found = {each["_id"]: each["n"] for each in documents}
-    counts = {name: found.get(name, 0) for name in (*_PLAIN, "approvals", "run_events")}
+    counts = {name: found.get(name, 0) for name in (*_PLAIN, *_INSIDE)}
     counts["ledger"] = sum(found.get(each, 0) for each in _LEDGER)
     return counts | {name: found.get(kind, 0) for kind, name in _HEADS.items()}
 
@@ -57,10 +59,15 @@ def _union(collection: str, stages: list[Document]) -> Document:
     return {"coll": collection, "pipeline": stages}
 
 
+_INSIDE = ("approvals", "run_events", "turn_events", "chat_history")
+"""What stands within documents of something else."""
+
 _LEDGER = ("linked", "said of decisions", "said of others")
 _SPECIAL = [
     _counting("decisions", "approvals", {"approval.id": PRESENT}),
     _counting("run_events", "run_events", what={"$size": "$events"}),
+    _counting("turn_appends", "turn_events", what={"$size": "$events"}),
+    _counting("turn_appends", "chat_history", what={"$size": "$messages"}),
     _counting("heads", "$kind", LIVE),
     _counting("ledger", _LEDGER[0]),
     _counting("decisions", _LEDGER[1], {SINCE: PRESENT}, {"$size": "$unchained"}),

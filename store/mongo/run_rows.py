@@ -80,7 +80,7 @@ def new_row(run: RunRow) -> Document:
 def changing(fields: Mapping[str, Any]) -> list[Document]:
     """The stages of an update that sets fields; None removes one."""
     return [
-        {"$set": {name: _said(value) for name, value in fields.items()}},
+        {"$set": {name: said_in_pipeline(value) for name, value in fields.items()}},
         {"$set": {"due": _DUE, "open_key": _OPEN_KEY}},
     ]
 
@@ -109,7 +109,7 @@ def end_of(run: RunRow) -> Settlement | None:
     return settlement(run.tenant, run.decision_id, outcome, run.created_at)
 
 
-def _said(value: object) -> object:
+def said_in_pipeline(value: object) -> object:
     """A value in a pipeline, where a text may mean a field; an expression as it is."""
     if value is None:
         return GONE

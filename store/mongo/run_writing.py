@@ -5,8 +5,9 @@ from __future__ import annotations
 from contracts import NotFound, SequenceConflict
 from store.appends import unless_gaps
 from store.caches import Recent
-from store.mongo import run_inbox, run_log
+from store.mongo import run_log
 from store.mongo.database import Database, Document, key
+from store.mongo.inbox import Inbox
 from store.mongo.run_log import BEGINNING, End, RunId
 from store.mongo.run_rows import changing
 from store.protocol import Append
@@ -22,8 +23,9 @@ class Logs:
     changes, so the position after it is free or another's, and the insert tells.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, inbox: Inbox) -> None:
         self._database = database
+        self._inbox = inbox
         self._ends: Recent[RunId, End] = Recent(_KNOWN)
 
     def begun(self, run: RunId) -> None:
@@ -117,7 +119,7 @@ class Logs:
         """Change the run's document as an append says, unless it has been done."""
         changes = dict(entry.get("changes", {}))
         if entry.get("handled"):
-            changes |= await run_inbox.handle(self._database, run, entry["handled"])
+            changes |= await self._inbox.handle(run, entry["handled"])
 
         if run_log.changes_something(entry):
             sign = "$lte" if again else "$lt"

@@ -16,9 +16,10 @@ from contracts import (
 )
 from contracts.failpoints import reach
 from store.cursors import Span
-from store.mongo import run_inbox, run_log
+from store.mongo import run_log
 from store.mongo.budgets import Meters
 from store.mongo.database import Database, Document, Listing, key
+from store.mongo.inbox import Inbox
 from store.mongo.listing import part_of
 from store.mongo.outbox import settle
 from store.mongo.run_rows import ALL, FIELDS, OPEN, changing, end_of, new_row, run_of
@@ -36,7 +37,8 @@ class MongoRuns:
     def __init__(self, database: Database, meters: Meters) -> None:
         self._database = database
         self._meters = meters
-        self._logs = Logs(database)
+        self._inbox = Inbox(database, "runs", "run_inbox", "run_id", changing)
+        self._logs = Logs(database, self._inbox)
 
     async def create(
         self, run: RunRow, reservations: tuple[Reservation, ...] = ()
@@ -152,15 +154,15 @@ class MongoRuns:
 
     async def put(self, tenant: str, run_id: str, item: InboxItem) -> bool:
         """See Runs."""
-        return await run_inbox.put(self._database, (tenant, run_id), item)
+        return await self._inbox.put((tenant, run_id), item)
 
     async def item(self, tenant: str, run_id: str, item_id: str) -> InboxItem | None:
         """See Runs."""
-        return await run_inbox.select(self._database, (tenant, run_id), item_id)
+        return await self._inbox.select((tenant, run_id), item_id)
 
     async def drain(self, tenant: str, run_id: str) -> tuple[InboxItem, ...]:
         """See Runs."""
-        return await run_inbox.unhandled(self._database, (tenant, run_id))
+        return await self._inbox.unhandled((tenant, run_id))
 
     async def stale(self, now: Timestamp, *, limit: int) -> tuple[RunRow, ...]:
         """See Runs."""

@@ -18,6 +18,10 @@ PRESENT: dict[str, str] = {"$gte": ""}
 """Of a text field: that it is there. Said in a query as in its partial index."""
 
 
+COUNTED: dict[str, int] = {"$gt": 0}
+"""Of a number that counts from 1: that it is there, in a query as in an index."""
+
+
 def _index(name: str, *fields: str, unique: bool = False, **where: Any) -> IndexModel:
     """An index of these fields; ``where`` makes it partial, ``__`` stands for a dot."""
     keys = [(field, 1) for field in fields]
@@ -113,10 +117,34 @@ _DOORS = {
     "leases": (),
 }
 
+_CONVERSATIONS = {
+    "conversations": (
+        _index("address", "tenant", "kind", "address", unique=True, address=PRESENT),
+        _index("created", "tenant", *_CREATED),
+        _index("subject", "tenant", "subject", *_CREATED),
+        _index("due", "due", "created_at", due=PRESENT),
+    ),
+    "conversation_inbox": (
+        _index("unhandled", "tenant", "conversation_id", "arrival", handled=False),
+    ),
+    "turn_appends": (
+        _index("first", "tenant", "conversation_id", "first"),
+        _index("last", "tenant", "conversation_id", "last"),
+        _index(
+            "first_n",
+            *("tenant", "conversation_id", "first_n"),
+            unique=True,
+            first_n=COUNTED,
+        ),
+        _index("last_n", "tenant", "conversation_id", "last_n", last_n=COUNTED),
+    ),
+}
+
 STEPS = (
     Step(1, "what the gate remembers", _GATE),
     Step(2, "runs", _RUNS),
     Step(3, "definitions", _DEFINITIONS),
     Step(4, "what the doors need", _DOORS),
+    Step(5, "conversations", _CONVERSATIONS),
 )
 """How a database comes to these collections."""

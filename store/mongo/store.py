@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from store.mongo.approvals import MongoApprovals
 from store.mongo.budgets import Meters, MongoBudgets
+from store.mongo.conversations import MongoConversations
 from store.mongo.counting import counts_of
 from store.mongo.database import Database
 from store.mongo.decisions import MongoDecisions
@@ -25,6 +26,7 @@ from store.mongo.workers import MongoWorkers
 from store.protocol import (
     Approvals,
     Budgets,
+    Conversations,
     Decisions,
     Definitions,
     Effects,
@@ -49,6 +51,7 @@ class MongoStore:
         self.effects: Effects = MongoEffects(database)
         self.ledger: Ledger = MongoLedger(database)
         self.runs: Runs = MongoRuns(database, meters)
+        self.conversations: Conversations = MongoConversations(database)
         self.definitions: Definitions = MongoDefinitions(database)
         self.keys: Keys = MongoKeys(database)
         self.freezes: Freezes = MongoFreezes(database)

@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from store.protocol.context import ChatContext
+from store.protocol.conversations import Conversations, TurnAppend
 from store.protocol.decisions import (
     Approvals,
     DecisionFilter,
@@ -47,6 +48,7 @@ class Store(Protocol):
     effects: Effects
     ledger: Ledger
     runs: Runs
+    conversations: Conversations
     definitions: Definitions
     keys: Keys
     freezes: Freezes
@@ -71,6 +73,7 @@ __all__ = [
     "Approvals",
     "Budgets",
     "ChatContext",
+    "Conversations",
     "Cursor",
     "DecisionFilter",
     "Decisions",
@@ -87,5 +90,6 @@ __all__ = [
     "RunFilter",
     "Runs",
     "Store",
+    "TurnAppend",
     "Workers",
 ]

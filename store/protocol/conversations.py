@@ -79,9 +79,6 @@ class Conversations(Protocol):
     ) -> ConversationRow | None:
         """Bind it to an agent flow, or to none; the row then, None if there is none."""
 
-    async def move(self, tenant: str, conversation_id: str, address: str) -> bool:
-        """Give its channel another address; False if that has one, or none is here."""
-
     async def put(self, tenant: str, conversation_id: str, item: InboxItem) -> bool:
         """Lay something into the inbox; False if the same item lay there, or lies.
 
@@ -150,4 +147,10 @@ class Conversations(Protocol):
         """Conversations of all tenants that want a worker and have none, oldest first.
 
         Without a live lease, and with something unhandled in the inbox, or due.
+        """
+
+    async def abandoned_by_restart(self) -> int:
+        """Void every lease: nobody else can hold one. How many there were.
+
+        Only an embedded store, which one process owns, does it; others return 0.
         """

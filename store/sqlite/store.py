@@ -11,6 +11,7 @@ from store.caches import Recent
 from store.protocol import (
     Approvals,
     Budgets,
+    Conversations,
     Decisions,
     Definitions,
     Effects,
@@ -25,6 +26,7 @@ from store.protocol import (
 from store.sqlite.approvals import SqliteApprovals
 from store.sqlite.budgets import SqliteBudgets
 from store.sqlite.connection import Synchronous
+from store.sqlite.conversations import SqliteConversations
 from store.sqlite.decisions import SqliteDecisions
 from store.sqlite.definitions import SqliteDefinitions
 from store.sqlite.effects import SqliteEffects
@@ -53,6 +55,7 @@ class SqliteStore:
         self.effects: Effects = SqliteEffects(database, recent)
         self.ledger: Ledger = SqliteLedger(database)
         self.runs: Runs = SqliteRuns(database, recent)
+        self.conversations: Conversations = SqliteConversations(database)
         self.definitions: Definitions = SqliteDefinitions(database)
         self.keys: Keys = SqliteKeys(database)
         self.freezes: Freezes = SqliteFreezes(database)

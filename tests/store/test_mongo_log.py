@@ -19,7 +19,8 @@ from contracts import (
 )
 from contracts.chains import verify
 from store import Append
-from store.mongo import MongoStore, run_inbox, run_log
+from store.mongo import MongoStore, run_log
+from store.mongo.inbox import Inbox
 from store.mongo.run_rows import changing
 from tests.support.mongo import emptied, failing
 from tests.support.servers import MongoServer
@@ -177,7 +178,9 @@ async def test_a_letter_that_lands_after_the_handler_looked_still_rings(
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(theirs.runs.put, TENANT, row.id, item("b"))
         await counted.wait()
-        changes = await run_inbox.handle(ours.database, (TENANT, row.id), ("a",))
+        changes = await Inbox(
+            ours.database, "runs", "run_inbox", "run_id", changing
+        ).handle((TENANT, row.id), ("a",))
         may_land.set()
 
     assert changes != {}

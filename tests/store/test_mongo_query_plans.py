@@ -28,10 +28,13 @@ from tests.support.stored import (
     reservation,
     run,
 )
+from tests.support.talks import chat, conversation, turn_append
 
 Call = Callable[[Store], Awaitable[Any]]
 
 ROW, SAID, ASKED = run(tags=("t",), key="k"), record(), record("awaiting")
+CHAT = conversation("bot:7")
+SPOKEN = turn_append(CHAT, 1, "turn_started", messages=chat(1, "a"))
 AFTER = f"{AT}{new_id('run')}"
 PAGE: dict[str, Any] = {"limit": 5, "after": AFTER}
 
@@ -90,6 +93,19 @@ LISTS: dict[str, Call] = {
     ),
     "keys": lambda s: s.keys.page(TENANT, **PAGE),
     "freezes": lambda s: s.freezes.of(TENANT),
+    "conversations": lambda s: s.conversations.page(TENANT, **PAGE),
+    "conversations of a subject": lambda s: s.conversations.page(
+        TENANT, subject="ada", **PAGE
+    ),
+    "turn events": lambda s: s.conversations.events(TENANT, CHAT.id, limit=5, after=1),
+    "turn events from the end": lambda s: s.conversations.events(
+        TENANT, CHAT.id, limit=5, after=9, order="desc"
+    ),
+    "history": lambda s: s.conversations.messages(TENANT, CHAT.id, limit=5, after=1),
+    "history from the end": lambda s: s.conversations.messages(
+        TENANT, CHAT.id, limit=5, order="desc"
+    ),
+    "inbox of a conversation": lambda s: s.conversations.drain(TENANT, CHAT.id),
 }
 """Every list of a tenant, with each of its filters."""
 
@@ -100,6 +116,7 @@ SWEEPS: dict[str, Call] = {
     "stale runs": lambda s: s.runs.stale(AT, limit=5),
     "expired keys": lambda s: s.idempotency.expire(AT),
     "live workers": lambda s: s.workers.alive(AT),
+    "stale conversations": lambda s: s.conversations.stale(AT, limit=5),
 }
 """Every look over all tenants."""
 
@@ -121,6 +138,21 @@ HANDLES: dict[str, Call] = {
     "subject": lambda s: s.keys.subject(TENANT, "ada", "sub_1"),
     "finish": lambda s: s.effects.finish(effect(SAID)),
     "settle budget": lambda s: s.budgets.settle(TENANT, "r", 1),
+    "conversation of an address": lambda s: s.conversations.at(
+        TENANT, "telegram", "bot:7"
+    ),
+    "say": lambda s: s.conversations.put(TENANT, CHAT.id, item("b", "said")),
+    "claim a conversation": lambda s: s.conversations.claim(
+        TENANT, CHAT.id, owner="w", now=AT, until=at(1)
+    ),
+    "end a turn": lambda s: s.conversations.append(
+        TENANT,
+        CHAT.id,
+        turn_append(
+            CHAT, 2, "turn_ended", messages=chat(2, "b"), handled=("a",), writer="w2"
+        ),
+    ),
+    "end a turn again": lambda s: s.conversations.append(TENANT, CHAT.id, SPOKEN),
 }
 """Verbs on one thing, as a busy store runs them."""
 
@@ -137,6 +169,9 @@ async def store(mongo_server: MongoServer) -> AsyncIterator[MongoStore]:
         await opened.runs.create(ROW)
         await opened.runs.put(TENANT, ROW.id, item("a"))
         await opened.runs.append(TENANT, ROW.id, CLAIMED)
+        await opened.conversations.create(CHAT)
+        await opened.conversations.put(TENANT, CHAT.id, item("a", "said"))
+        await opened.conversations.append(TENANT, CHAT.id, SPOKEN)
         yield opened
 
 

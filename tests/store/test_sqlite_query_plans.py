@@ -27,10 +27,13 @@ from tests.support.stored import (
     reservation,
     run,
 )
+from tests.support.talks import chat, conversation, turn_append
 
 Call = Callable[[Store], Awaitable[Any]]
 
 ROW, SAID = run(tags=("t",), key="k"), record()
+CHAT = conversation("bot:7")
+SPOKEN = turn_append(CHAT, 1, "turn_started", messages=chat(1, "a"))
 AFTER = f"{AT}{new_id('run')}"
 PAGE: dict[str, Any] = {"limit": 5, "after": AFTER}
 
@@ -80,6 +83,19 @@ LISTS: dict[str, Call] = {
     ),
     "keys": lambda s: s.keys.page(TENANT, **PAGE),
     "freezes": lambda s: s.freezes.of(TENANT),
+    "conversations": lambda s: s.conversations.page(TENANT, **PAGE),
+    "conversations of a subject": lambda s: s.conversations.page(
+        TENANT, subject="ada", **PAGE
+    ),
+    "turn events": lambda s: s.conversations.events(TENANT, CHAT.id, limit=5, after=1),
+    "turn events from the end": lambda s: s.conversations.events(
+        TENANT, CHAT.id, limit=5, after=9, order="desc"
+    ),
+    "history": lambda s: s.conversations.messages(TENANT, CHAT.id, limit=5, after=1),
+    "history from the end": lambda s: s.conversations.messages(
+        TENANT, CHAT.id, limit=5, order="desc"
+    ),
+    "inbox of a conversation": lambda s: s.conversations.drain(TENANT, CHAT.id),
 }
 """Every list of a tenant, with each of its filters."""
 
@@ -91,6 +107,10 @@ SWEEPS: dict[str, Call] = {
     "leases at a restart": lambda s: s.runs.abandoned_by_restart(),
     "expired keys": lambda s: s.idempotency.expire(AT),
     "live workers": lambda s: s.workers.alive(AT),
+    "stale conversations": lambda s: s.conversations.stale(AT, limit=5),
+    "leases of conversations at a restart": lambda s: (
+        s.conversations.abandoned_by_restart()
+    ),
 }
 """Every look over all tenants."""
 
@@ -107,6 +127,21 @@ HANDLES: dict[str, Call] = {
     "put": lambda s: s.runs.put(TENANT, ROW.id, item("b")),
     "head": lambda s: s.definitions.head(TENANT, "workflow", "greet"),
     "subject": lambda s: s.keys.subject(TENANT, "ada", "sub_1"),
+    "conversation of an address": lambda s: s.conversations.at(
+        TENANT, "telegram", "bot:7"
+    ),
+    "say": lambda s: s.conversations.put(TENANT, CHAT.id, item("b", "said")),
+    "claim a conversation": lambda s: s.conversations.claim(
+        TENANT, CHAT.id, owner="w", now=AT, until=at(1)
+    ),
+    "end a turn": lambda s: s.conversations.append(
+        TENANT,
+        CHAT.id,
+        turn_append(
+            CHAT, 2, "turn_ended", messages=chat(2, "b"), handled=("a",), writer="w2"
+        ),
+    ),
+    "end a turn again": lambda s: s.conversations.append(TENANT, CHAT.id, SPOKEN),
 }
 """Verbs on one thing, as a busy store runs them."""
 
@@ -122,6 +157,9 @@ async def statements() -> AsyncIterator[tuple[Store, list[str]]]:
         await store.runs.create(ROW)
         await store.runs.put(TENANT, ROW.id, item("a"))
         await store.runs.append(TENANT, ROW.id, CLAIMED)
+        await store.conversations.create(CHAT)
+        await store.conversations.put(TENANT, CHAT.id, item("a", "said"))
+        await store.conversations.append(TENANT, CHAT.id, SPOKEN)
         await store.database.read(lambda c: c.set_trace_callback(run_.append))
         yield store, run_
 
