@@ -26,6 +26,9 @@ from contracts.conversations import (
     Recollection,
     TurnEvent,
     TurnEventType,
+    first_decision_of,
+    turn_id_of,
+    words_of,
 )
 from contracts.decisions import Channel, Decision, Principal, Proposal, Proposer
 from contracts.envelope import (
@@ -39,6 +42,7 @@ from contracts.envelope import (
     RunEventSaid,
     RunNudged,
     RunReady,
+    TextSaid,
     UserSpoke,
     caused,
     said,
@@ -270,6 +274,7 @@ __all__ = [
     "SubjectId",
     "TemporaryError",
     "Tenant",
+    "TextSaid",
     "Timestamp",
     "TurnEvent",
     "TurnEventType",
@@ -283,6 +288,7 @@ __all__ = [
     "derived_id",
     "digest",
     "digest_of",
+    "first_decision_of",
     "fresh_key",
     "holds_role",
     "invalid",
@@ -301,4 +307,6 @@ __all__ = [
     "split_key",
     "stamp",
     "succeeded",
+    "turn_id_of",
+    "words_of",
 ]

@@ -13,7 +13,7 @@ from pydantic import Field
 from contracts.chats import ChatText
 from contracts.clock import Timestamp
 from contracts.decisions import Channel
-from contracts.ids import Id
+from contracts.ids import Id, derived_id
 from contracts.message import JsonObject, Message
 from contracts.runs import Lease
 
@@ -111,3 +111,18 @@ class ConversationRow(Message):
     lease: Lease | None = None
     wake_at: Timestamp | None = None
     """When an open turn wants to be looked at."""
+
+
+def turn_id_of(conversation_id: str, item_id: str) -> str:
+    """The turn that an item of the inbox opens."""
+    return derived_id("trn", conversation_id, item_id)
+
+
+def first_decision_of(conversation_id: str, item_id: str) -> str:
+    """The first decision of that turn: the same, however often it is proposed."""
+    return derived_id("dec", conversation_id, item_id)
+
+
+def words_of(conversation_id: str) -> str:
+    """The topic on which the words of a model are broadcast as they come."""
+    return f"conversation:{conversation_id}"

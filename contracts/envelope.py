@@ -30,6 +30,7 @@ Kind = Literal[
     "deliver",
     "delivered",
     "run_event",
+    "text_said",
 ]
 
 
@@ -82,6 +83,15 @@ class RunEventSaid(Message):
     event: RunEvent
 
 
+class TextSaid(Message):
+    """A piece of what a model says in a turn; hot, at most once."""
+
+    conversation_id: Id
+    turn_id: Id
+    step: int
+    text: str
+
+
 Body = (
     UserSpoke
     | Decision
@@ -95,6 +105,7 @@ Body = (
     | Deliver
     | Delivered
     | RunEventSaid
+    | TextSaid
 )
 """Everything an envelope may carry."""
 
@@ -172,6 +183,11 @@ class _RunEvent(Envelope):
     body: RunEventSaid
 
 
+class _TextSaid(Envelope):
+    kind: Literal["text_said"] = "text_said"
+    body: TextSaid
+
+
 AnyEnvelope = Annotated[
     _UserSpoke
     | _Decision
@@ -182,7 +198,8 @@ AnyEnvelope = Annotated[
     | _RunNudged
     | _Deliver
     | _Delivered
-    | _RunEvent,
+    | _RunEvent
+    | _TextSaid,
     Field(discriminator="kind"),
 ]
 """An envelope of any kind, to be read from bytes by a codec."""
@@ -200,6 +217,7 @@ _CLASS_OF: dict[type[Message], type[Envelope]] = {
     Deliver: _Deliver,
     Delivered: _Delivered,
     RunEventSaid: _RunEvent,
+    TextSaid: _TextSaid,
 }
 
 

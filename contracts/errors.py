@@ -169,6 +169,7 @@ CODES: dict[str, Code] = {
     "model_timeout": Code(503, "The model did not answer in time."),
     "model_quota": Code(503, "The quota at the model's provider is used up."),
     "model_rejected": Code(500, "The model's provider refuses the call as it is."),
+    "turn_limit": Code(500, "The turn took more steps than it was allowed."),
     "llm_incomplete": Code(500, "The model's answer was cut short."),
     "llm_refused": Code(500, "The model declined to answer."),
     "llm_bad_output": Code(500, "The model's answer cannot be used."),

@@ -7,7 +7,7 @@ everything sealed, uses the verdict once, and carries the action out.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
 import structlog
@@ -15,6 +15,7 @@ import structlog
 from contracts import (
     Approved,
     Clock,
+    Decision,
     DecisionRecord,
     EffectRow,
     Fault,
@@ -31,6 +32,13 @@ from runs.admission import INDEX, Admission
 from runs.carriers import Carrier, RunStarting, Use
 from runs.counters import PERFORMED, REPLAYED
 from store import Store
+
+Heard = Callable[[Decision, Outcome], Awaitable[None]]
+"""Who hears of outcomes besides the one who carries the verdict here."""
+
+
+async def _by_nobody(decision: Decision, outcome: Outcome) -> None:
+    """Nobody else hears of it."""
 
 
 class _Ended(NamedTuple):
@@ -66,9 +74,14 @@ class RunEntry:
         self._clock = clock
         self._starting = starting
         self._carriers = carriers
+        self._heard: Heard = _by_nobody
         self._under_way: dict[str, asyncio.Future[Outcome]] = {}
         self._token = new_id("eff")
         self._log = structlog.get_logger("entry").bind()
+
+    def on_outcome(self, heard: Heard) -> None:
+        """Tell this what came of each decision, again for each replay."""
+        self._heard = heard
 
     async def perform(self, approved: Approved) -> Outcome:
         """Carry the approved decision out, or say what came of its first use.
@@ -77,6 +90,13 @@ class RunEntry:
         its first use is still under way elsewhere or the store does not answer.
         """
         record = await self._admission.check(approved)
+        outcome = await self._perform_once(approved, record)
+        await self._heard(record.decision, outcome)
+        return outcome
+
+    async def _perform_once(
+        self, approved: Approved, record: DecisionRecord
+    ) -> Outcome:
         under_way = self._under_way.get(approved.decision_id)
         if under_way is not None:
             first = await asyncio.shield(under_way)

@@ -148,6 +148,20 @@ class Llm(Section):
     prices: dict[str, ModelPrice] = Field(default_factory=dict)
 
 
+class ConversationSection(Section):
+    """How conversations are held."""
+
+    instructions: str = ""
+    """What the model is told first; empty: words of our own."""
+
+    max_parallel: Annotated[int, Field(ge=1, le=100_000)] = 256
+    run_wait_s: Seconds = 30.0
+    max_output_tokens: Annotated[int, Field(ge=1, le=200_000)] = 2_000
+    turn_model_calls: Annotated[int, Field(ge=1, le=100)] = 8
+    turn_tokens: Annotated[int, Field(ge=1)] = 60_000
+    turn_seconds: Annotated[int, Field(ge=1, le=3_600)] = 120
+
+
 class Runs(Section):
     """How runs are driven."""
 
@@ -206,6 +220,7 @@ class Settings(BaseSettings):
     budgets: tuple[JsonObject, ...] = ()
     keys: Keys = Keys()
     llm: Llm = Llm()
+    conversation: ConversationSection = ConversationSection()
     runs: Runs = Runs()
     tools: Tools = Tools()
     credentials: dict[str, Credential] = Field(default_factory=dict)

@@ -46,7 +46,7 @@ class CoordinatorAgent:
         self._decisions = store.decisions
         self._bus = bus
         self._clock = clock
-        releases = Releases(store.runs, bus, clock)
+        releases = Releases(store, bus, clock)
         voting = Voting(
             store=store, gate=gate, verdicts=verdicts, releases=releases, clock=clock
         )

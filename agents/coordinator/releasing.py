@@ -6,6 +6,7 @@ from typing import NamedTuple, Self
 
 import structlog
 
+from agents.mail import Mail
 from bus import Bus
 from contracts import (
     Approved,
@@ -21,7 +22,7 @@ from contracts import (
 )
 from contracts.envelope import RunNudged
 from contracts.failpoints import reach
-from store import Runs
+from store import Store
 
 NAME = "coordinator"
 """The sender of everything the coordinator says."""
@@ -57,8 +58,9 @@ class Asker(NamedTuple):
 class Releases:
     """Sends verdicts and outcomes; what it sends twice does no harm."""
 
-    def __init__(self, runs: Runs, bus: Bus, clock: Clock) -> None:
-        self._runs = runs
+    def __init__(self, store: Store, bus: Bus, clock: Clock) -> None:
+        self._runs = store.runs
+        self._mail = Mail(store.conversations, bus, clock)
         self._bus = bus
         self._clock = clock
         self._log = structlog.get_logger(NAME).bind()
@@ -104,6 +106,8 @@ class Releases:
         if record.decision.proposer.kind == "run" and not record.decision.dry_run:
             await self.to_run(record, verdict, asked_by=asker.message_id)
 
+        await self._mail.verdict(record.decision, verdict)
+
     async def to_run(
         self, record: DecisionRecord, verdict: Verdict, *, asked_by: str = ""
     ) -> bool:
@@ -131,6 +135,7 @@ class Releases:
             item = InboxItem(id=item_id, kind="outcome", at=at, body=body)
             await self._put(record, item)
 
+        await self._mail.outcome(record.decision, outcome)
         await self._reply(record, outcome, asker, at)
 
     async def _put(self, record: DecisionRecord, item: InboxItem) -> bool:
@@ -186,4 +191,4 @@ def _is_for_an_agent(record: DecisionRecord, verdict: Verdict) -> bool:
     if not isinstance(verdict, Approved) or record.decision.dry_run:
         return False
 
-    return record.decision.proposer.kind != "run" and verdict.audience != "coordinator"
+    return record.decision.proposer.kind != "run" and verdict.audience == "workflow"

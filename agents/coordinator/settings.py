@@ -11,7 +11,6 @@ def _turn_limits() -> JsonObject:
     return {
         "model_calls": 8,
         "tokens": 60_000,
-        "cost_micros": 500_000,
         "seconds": 120,
     }
 
@@ -36,4 +35,4 @@ class GateSettings:
     """A worker that has said nothing for so long counts as gone."""
 
     turn_limits: JsonObject = field(default_factory=_turn_limits)
-    """What a conversation turn may use: whole numbers, cost in millionths."""
+    """What a conversation turn may use, in whole numbers."""

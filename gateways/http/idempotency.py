@@ -64,7 +64,7 @@ async def claim(call: Call, proposed: Proposed) -> Claimed:
 
     Raises ``idempotency_key_invalid``, ``idempotency_key_reused``.
     """
-    key = _key(call)
+    key = key_of(call)
     if key is None:
         return Claimed(replace(proposed, decision_id=call.asked.decision_id))
 
@@ -130,7 +130,8 @@ async def _forget(call: Call, row: IdempotencyRow) -> None:
     await keys.forget(row.tenant, row.subject, row.route, row.key)
 
 
-def _key(call: Call) -> str | None:
+def key_of(call: Call) -> str | None:
+    """The caller's Idempotency-Key. Raises ``idempotency_key_invalid``."""
     given = call.request.headers.getall(_HEADER, [])
     if not given:
         return None

@@ -16,6 +16,7 @@ from gateways.http.call import Door, Handler
 from gateways.http.handlers import (
     approvals,
     control,
+    conversations,
     dead_letters,
     decisions,
     events,
@@ -88,6 +89,13 @@ ROUTES: tuple[Route, ...] = (
     *_of_definitions(
         "/workflows", DefinitionRoutes("workflow", "workflow.save", "workflow.delete")
     ),
+    Route("GET", "/conversations", conversations.listing),
+    Route("POST", "/conversations", conversations.create, None),
+    Route("GET", "/conversations/{id}", conversations.one),
+    Route("POST", "/conversations/{id}/messages", conversations.say, "conversation"),
+    Route("GET", "/conversations/{id}/messages", conversations.messages),
+    Route("GET", "/conversations/{id}/turns", conversations.turns),
+    Route("GET", "/conversations/{id}/cached-state", conversations.cached_state),
     *_of_runs("/runs"),
     *_of_runs("/workflow-runs"),
     Route("GET", "/keys", keys.listing, "key.manage"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bus import DeadLetter
 from contracts import (
     Approval,
+    ConversationRow,
     DecisionRecord,
     Fault,
     JsonObject,
@@ -14,6 +15,7 @@ from contracts import (
     RunEvent,
     RunRow,
     RunState,
+    TurnEvent,
     canonical,
 )
 from contracts.definitions import Head
@@ -172,3 +174,24 @@ def dead_letter_view(letter: DeadLetter) -> JsonObject:
 def ledger_view(entry: LedgerEntry) -> JsonObject:
     """A link of the chain; the seal of a recorded verdict stays inside."""
     return entry.plain()
+
+
+def conversation_view(row: ConversationRow) -> JsonObject:
+    """A conversation."""
+    return {
+        "id": row.id,
+        "subject": row.subject,
+        "channel": row.channel.kind,
+        "flow": row.flow,
+        "turns": row.state.turns,
+        "messages": row.state.messages,
+        "waits": sorted(row.state.waiting),
+        "decision_id": row.decision_id,
+        "created_at": row.created_at,
+        "spoke_at": row.spoke_at,
+    }
+
+
+def turn_view(event: TurnEvent) -> JsonObject:
+    """A line of a turn log; what was said to whom stands in the history."""
+    return event.model_dump(mode="json", exclude={"conversation_id"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bus import Bus
 from runs.carriers.carrying import Carried, Carrier, Use
 from runs.carriers.control import RunControl
+from runs.carriers.conversations import ConversationCreating
 from runs.carriers.dead_letters import DeadLetterHandling
 from runs.carriers.definitions import DefinitionDeleting, DefinitionSaving
 from runs.carriers.freezes import Freezing
@@ -25,6 +26,7 @@ def carriers(store: Store, bus: Bus, starting: RunStarting) -> dict[str, Carrier
     deleting = DefinitionDeleting(store.definitions)
     freezing = Freezing(store.definitions, store.freezes, store.ledger)
     return {
+        "conversation.create": ConversationCreating(store.conversations),
         **{f"{kind}.save": saving for kind in _DEFINITION_KINDS},
         **{f"{kind}.delete": deleting for kind in _DEFINITION_KINDS},
         "key.create": KeyCreating(store.keys, store.ledger),

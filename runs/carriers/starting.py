@@ -29,8 +29,8 @@ from contracts import (
 )
 from contracts.action_args import CallTool, RunWorkflow
 from contracts.envelope import RunReady
+from contracts.reserving import Spender, Wanted, reservations
 from runs.carriers.carrying import Use
-from runs.reserving import Spender, Wanted, reservations
 from store import Definitions, Runs
 
 

@@ -23,7 +23,7 @@ from contracts.failpoints import reach
 from plans.fold import Progress, apply
 from runs.engine.claim import Claim
 from runs.engine.ports import Ports
-from runs.engine.telling import tell
+from runs.engine.telling import tell, tell_origin
 from store import Append
 
 _claims = count(1)
@@ -129,6 +129,7 @@ class RunLog:
         self._said, self._handled, self._at = [], [], None
         reach("B15")
         tell(self._bus, self.row, self.claim.owner, events)
+        await tell_origin(self._bus, self.row, self.claim.owner, events)
         await self._settle()
 
     async def _append(self, append: Append) -> None:

@@ -19,11 +19,11 @@ from contracts import (
     later,
     moment,
 )
+from contracts.reserving import Spender, Wanted, reservations
 from plans.plan import PlanNode
 from runs.engine.ports import Ports, Terms
 from runs.engine.proposals import own_decision
 from runs.engine.walk import Hold, Walk
-from runs.reserving import Spender, Wanted, reservations
 
 _WINDOW_S = {"minute": 60, "hour": 3_600, "day": 86_400}
 

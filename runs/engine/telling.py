@@ -10,6 +10,7 @@ import structlog
 from bus import Bus
 from contracts import (
     TERMINAL,
+    BusUnavailable,
     Envelope,
     RunEnded,
     RunEvent,
@@ -53,6 +54,22 @@ def tell(bus: Bus, row: RunRow, owner: str, events: tuple[RunEvent, ...]) -> Non
 
     if _log.is_enabled_for(logging.INFO):
         _write(row, owner, events)
+
+
+async def tell_origin(
+    bus: Bus, row: RunRow, owner: str, events: tuple[RunEvent, ...]
+) -> None:
+    """Say to the conversation that began the run that it has ended.
+
+    One that does not hear of it looks for itself, a little later.
+    """
+    if row.origin.kind != "conversation" or events[-1].type not in TERMINAL:
+        return
+
+    try:
+        await bus.publish(_run_ended(row, owner, events[-1]))
+    except BusUnavailable as error:
+        _log.warning("hint.dropped", what="run_ended", error=error.message)
 
 
 def _event_said(row: RunRow, owner: str, event: RunEvent) -> Envelope:

@@ -61,6 +61,7 @@ def _about(parts: Parts, worker: Worker | None) -> Capabilities:
         pid=os.getpid(),
         version=__version__,
         python_tools=worker.tools.python_tools if worker else (),
+        model=worker.model if worker else None,
         slots=parts.settings.runs.max_parallel if worker else 0,
         started_at=now,
         seen_at=now,

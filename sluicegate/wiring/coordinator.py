@@ -39,7 +39,13 @@ async def start_coordinator(parts: Parts, life: AsyncExitStack) -> None:
 
 def _settings(parts: Parts) -> GateSettings:
     gate = parts.settings.gate
+    talk = parts.settings.conversation
     return GateSettings(
+        turn_limits={
+            "model_calls": talk.turn_model_calls,
+            "tokens": talk.turn_tokens,
+            "seconds": talk.turn_seconds,
+        },
         verdict_ttl_s=gate.verdict_ttl_s,
         sweep_s=parts.settings.runs.sweep_s,
         clock_skew_s=_ONE_CLOCK_S if parts.embedded else gate.clock_skew_s,

@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import NamedTuple
 
 from agents import Activation
+from agents.mail import Mail
 from agents.workflow import Nudges, WorkflowAgent
 from contracts import Budget
 from runs import (
@@ -22,6 +23,7 @@ from runs.carriers import PolicyReloading, RunStarting, carriers
 from runs.entry import RunEntry
 from sluicegate.credentials import credentials
 from sluicegate.wiring.parts import Parts
+from sluicegate.wiring.talker import start_talker
 
 
 class Worker(NamedTuple):
@@ -29,6 +31,8 @@ class Worker(NamedTuple):
 
     engine: Engine
     tools: Tools
+    model: str | None
+    """The model that it asks; None without one."""
 
 
 async def start_worker(parts: Parts, life: AsyncExitStack) -> Worker:
@@ -36,8 +40,10 @@ async def start_worker(parts: Parts, life: AsyncExitStack) -> Worker:
     admission = _admission(parts)
     tools = await life.enter_async_context(_tools(parts))
     engine = await life.enter_async_context(_engine(parts, admission, tools))
+    entry = _entry(parts, admission, engine)
+    entry.on_outcome(Mail(parts.store.conversations, parts.bus, parts.clock).outcome)
     agent = WorkflowAgent(
-        entry=_entry(parts, admission, engine),
+        entry=entry,
         engine=engine,
         bus=parts.bus,
         clock=parts.clock,
@@ -47,7 +53,8 @@ async def start_worker(parts: Parts, life: AsyncExitStack) -> Worker:
     await life.enter_async_context(
         Activation(parts.bus, parts.clock, name="workflow-agent", ears=agent.ears())
     )
-    return Worker(engine, tools)
+    model = await start_talker(parts, life)
+    return Worker(engine, tools, model.name or None)
 
 
 def _admission(parts: Parts) -> Admission:

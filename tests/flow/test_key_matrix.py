@@ -23,11 +23,12 @@ BODIES: dict[str, Any] = {
     "/keys": {"subject": "eve", "roles": ["viewer"]},
     "/freeze": {"scope": "tool", "name": "t"},
     "signal": {"name": "go"},
+    "messages": {"text": "/help"},
 }
 """By path, or by its last part."""
 
 OPERATES = frozenset(
-    {"/decisions", "/runs", "/workflow-runs"}
+    {"/decisions", "/runs", "/workflow-runs", "/conversations"}
     | {
         f"/{runs}/{{id}}/{verb}"
         for runs in ("runs", "workflow-runs")
@@ -70,10 +71,12 @@ async def _furnished(served: Served) -> House:
     await api.post("/tools", TOOL)
     asked, other = [await api.run("asking", {"name": "Ada"}) for _ in range(2)]
     events = await api.get(f"/runs/{other['id']}/events")
-    approvals = await api.get("/approvals")
+    approvals, keys = await api.get("/approvals"), await _keys(served)
+    chat = await keys["operator"].post("/conversations")
     return House(
-        await _keys(served),
+        keys,
         {
+            "conversations": chat["id"],
             "runs": other["id"],
             "runs approve": asked["id"],
             "workflow-runs": other["id"],
@@ -187,6 +190,9 @@ def _judged(answer: Answer) -> str:
 def _due(route: Route, person: str) -> str:
     if person in ("nobody", "revoked"):
         return "unknown"
+
+    if person == "operator" and route.permission == "conversation":
+        return "in"
 
     if person == "bridge" or route.permission not in (None, "read"):
         return "forbidden"

@@ -49,7 +49,16 @@ def test_the_shipped_file_says_every_default_as_it_is(path: Path) -> None:
     shipped = load_settings(ROOT / "config.toml").model_dump()
     defaults = load_settings(path).model_dump()
 
-    for name in ("server", "bus", "keys", "llm", "runs", "tools", "credentials"):
+    for name in (
+        "server",
+        "bus",
+        "keys",
+        "llm",
+        "conversation",
+        "runs",
+        "tools",
+        "credentials",
+    ):
         assert shipped[name] == defaults[name], name
 
     own = {"rules", "policy_file"}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from contracts import Budget, Reservation, Timestamp
+from contracts.clock import Timestamp
+from contracts.policy import Budget
+from contracts.records import Reservation
 
 Meter = Literal["tokens", "cost", "runs", "calls"]
 

@@ -1,0 +1,104 @@
+"""Slash commands: what a text that begins with ``/`` asks for; pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, NamedTuple
+
+from contracts import ID_PATTERN, Action, JsonObject
+
+HELP = """\
+/help – this
+/workflows – what can be run
+/run NAME key=value … – run a workflow
+/status RUN – how a run is
+/cancel RUN – cancel a run
+/pending – what waits for a person
+/approve ID · /refuse ID – vote on it
+Anything else is answered in conversation."""
+
+_ID = re.compile(ID_PATTERN)
+_PLAIN = frozenset({"help", "start", "workflows", "pending"})
+
+
+class Command(NamedTuple):
+    """A command that proposes an action, or asks for a text of ours."""
+
+    name: str
+    action: Action | None = None
+    args: JsonObject | None = None
+    """Of the action."""
+
+    run_id: str = ""
+    problem: str = ""
+    """What is wrong with it, for the person; then nothing is done."""
+
+
+def parse(text: str) -> Command | None:
+    """The command of a text; None for a text that is none."""
+    if not text.startswith("/"):
+        return None
+
+    word, _, rest = text[1:].strip().partition(" ")
+    name, given = word.partition("@")[0].lower(), rest.split()
+    if name in _PLAIN:
+        return Command(name)
+
+    read = _WITH_WORDS.get(name)
+    if read is None:
+        return Command(name, problem=f"There is no command /{name[:40]}. Try /help.")
+
+    return read(name, given)
+
+
+def _run(name: str, given: list[str]) -> Command:
+    if not given:
+        return Command(name, problem="Name a workflow: /run NAME key=value …")
+
+    values: dict[str, Any] = {}
+    for part in given[1:]:
+        key, mark, value = part.partition("=")
+        if not mark or not key:
+            return Command("run", problem=f"{part[:40]!r} is not key=value.")
+
+        values[key] = _value(value)
+
+    return Command("run", "workflow.run", {"workflow": given[0], "input": values})
+
+
+def _of_run(name: str, given: list[str]) -> Command:
+    if len(given) != 1 or not given[0].startswith("run_") or not _ID.match(given[0]):
+        return Command(name, problem=f"Name a run: /{name} run_…")
+
+    if name == "status":
+        return Command(name, run_id=given[0])
+
+    return Command(name, "run.cancel", {"run_id": given[0]})
+
+
+def _vote(name: str, given: list[str]) -> Command:
+    if not given or not given[0].startswith("apr_") or not _ID.match(given[0]):
+        return Command(name, problem=f"Name an approval: /{name} apr_… (see /pending)")
+
+    action: Action = "approval.grant" if name == "approve" else "approval.refuse"
+    args = {"approval_id": given[0], "comment": " ".join(given[1:])[:2_000]}
+    return Command(name, action, args)
+
+
+def _value(text: str) -> Any:
+    """A number, true, false, null or JSON as such; anything else is text."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+_WITH_WORDS = {
+    "run": _run,
+    "status": _of_run,
+    "cancel": _of_run,
+    "approve": _vote,
+    "refuse": _vote,
+}
+"""How the words after a command are read."""

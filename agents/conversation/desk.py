@@ -1,0 +1,155 @@
+"""What every part of a held conversation works with: its log, its mail, its memory."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import structlog
+
+from agents.conversation.log import TalkLog
+from agents.conversation.opening import Opening
+from agents.conversation.settings import ConversationSettings
+from agents.conversation.turns import Book
+from bus import Bus
+from contracts import (
+    ENDED,
+    SHORT_MEMORY,
+    BusUnavailable,
+    ChatMemory,
+    ChatMessage,
+    Clock,
+    ConversationRow,
+    Decision,
+    InboxItem,
+    JsonObject,
+    StoreUnavailable,
+    said,
+    stamp,
+)
+from contracts.failpoints import reach
+from llm import Model
+from store import ChatContext, Store
+
+
+class Means(NamedTuple):
+    """What conversations are held with."""
+
+    store: Store
+    bus: Bus
+    clock: Clock
+    model: Model
+    context: ChatContext
+    settings: ConversationSettings
+
+
+class Desk:
+    """One conversation that is ours.
+
+    What is said in the log is durable before anything follows from it.
+    """
+
+    def __init__(
+        self, means: Means, row: ConversationRow, book: Book, owner: str
+    ) -> None:
+        self.means = means
+        self.row = row
+        self.book = book
+        self.log = TalkLog(means.store.conversations, means.clock, row, book, owner)
+        self.lines = structlog.get_logger("conversation").bind(conversation_id=row.id)
+
+    async def open(
+        self, item: InboxItem, new: Opening, chain: str, **more: Any
+    ) -> None:
+        """Log the first decision of a turn, then send it."""
+        self.log.say(
+            new.turn_id,
+            "turn_proposed",
+            kind=new.kind,
+            item=item.plain(),
+            decision=new.decision.plain(),
+            correlation_id=chain,
+            **more,
+        )
+        self.log.handle(item.id)
+        await self.log.keep()
+        reach("C1")
+        await self.send(new.decision, chain)
+
+    async def told_of(self, run_id: str) -> JsonObject:
+        """How a run is, as a model is told."""
+        run = await self.means.store.runs.get(self.row.tenant, run_id)
+        if run is None:
+            return {"run_id": run_id, "status": "unknown"}
+
+        state = run.state
+        error = state.error.plain() if state.error else None
+        told: JsonObject = {
+            "run_id": run_id,
+            "status": state.status,
+            "workflow": run.workflow,
+        }
+        if state.status in ENDED:
+            told |= {"output": state.output, "error": error}
+        elif state.paused_reason:
+            told |= {"paused_reason": state.paused_reason}
+
+        return told
+
+    async def send(self, decision: Decision, chain: str) -> None:
+        """Propose; what gets lost on the way is sent again."""
+        envelope = said(
+            decision,
+            by="conversation",
+            tenant=self.row.tenant,
+            at=stamp(self.means.clock.now()),
+            not_after=decision.not_after,
+            correlation_id=chain,
+        )
+        try:
+            await self.means.bus.publish(envelope)
+        except BusUnavailable as error:
+            self.lines.warning("hint.dropped", what="decision", error=error.message)
+
+    async def send_again(self) -> None:
+        """Propose once more what nobody has judged."""
+        for turn in self.book.turns.values():
+            for one in turn.proposed():
+                if one.verdict is None and one.outcome is None:
+                    await self.send(one.decision, turn.correlation_id)
+
+    async def memory(self) -> ChatMemory:
+        """The last messages, from the short-term context or else from the history."""
+        tenant, id_, last = self.row.tenant, self.row.id, self.book.messages
+        try:
+            kept = await self.means.context.recall(tenant, id_)
+        except StoreUnavailable:
+            kept = None
+
+        if kept is not None and [one.n for one in kept.messages][-1:] == [last]:
+            return kept
+
+        conversations = self.means.store.conversations
+        latest = await conversations.messages(
+            tenant, id_, limit=SHORT_MEMORY, order="desc"
+        )
+        memory = ChatMemory(
+            messages=latest[::-1], summary=self.row.recollection.summary
+        )
+        if latest:
+            await self._copy(memory)
+
+        return memory
+
+    async def _copy(self, memory: ChatMemory) -> None:
+        try:
+            await self.means.context.replace(self.row.tenant, self.row.id, memory)
+        except StoreUnavailable as error:
+            self.lines.warning("hint.dropped", what="context", error=error.message)
+
+    async def remember(self, messages: list[ChatMessage]) -> None:
+        """Let the short-term context know; it may be lost, and is rebuilt then."""
+        more = ChatMemory(messages=tuple(messages))
+        try:
+            await self.means.context.append(self.row.tenant, self.row.id, more)
+        except StoreUnavailable as error:
+            self.lines.warning("hint.dropped", what="context", error=error.message)

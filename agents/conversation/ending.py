@@ -1,0 +1,102 @@
+"""Ending a turn: the reply, and all that the turn leaves behind, at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from agents.conversation import wording
+from agents.conversation.desk import Desk
+from agents.conversation.turns import Proposed, Turn
+from contracts import (
+    ENDED,
+    Approved,
+    ChatMessage,
+    Fault,
+    Outcome,
+    PermanentError,
+    TurnEventType,
+    later,
+)
+from contracts.failpoints import reach
+
+_LOOK_FOR_RUNS_S = 60.0
+
+
+class Ending:
+    """Ends turns of one conversation."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._means = desk.means
+        self._row = desk.row
+        self._book = desk.book
+        self._log = desk.log
+
+    async def end(self, turn: Turn, reply: str, waits: Iterable[str] = ()) -> None:
+        """Reply, and write all that the turn leaves behind at once."""
+        if turn.reply is None:
+            self._log.say(turn.id, "reply_made", text=reply)
+            await self._log.keep()
+            reach("C6")
+
+        reply = turn.reply or reply
+        proposed = [one.decision.id for one in turn.proposed()]
+        runs = [one.run_id for one in turn.proposed() if one.run_id]
+        told = {
+            "reply": {"text": reply, "buttons": []},
+            "decisions": proposed,
+            "runs": runs,
+        }
+        if turn.kind != "command":
+            outcome = Outcome(
+                decision_id=turn.first.decision.id, state="succeeded", result=told
+            )
+            await self._settle_decision(turn, outcome)
+
+        open_runs = [one.run_id for one in turn.proposed() if _goes_on(one)]
+        waits = [*waits, *open_runs]
+        messages = self._messages(turn, reply)
+        what: TurnEventType = "turn_awaiting" if waits else "turn_ended"
+        self._log.say(turn.id, what, **told, waits=waits, messages=len(messages))
+        wake_at = later(self._log.at, _LOOK_FOR_RUNS_S) if self._book.waiting else None
+        await self._log.keep(messages=messages, wake_at=wake_at)
+        reach("C7")
+        await self._desk.remember(messages)
+        self._desk.lines.info("turn.ended", turn_id=turn.id, ending=what)
+
+    async def fail(self, turn: Turn, error: PermanentError) -> None:
+        """Say that the turn failed; nothing of it is remembered but its log."""
+        reply = wording.sorry(error.code)
+        fault = Fault.of(error).plain()
+        outcome = Outcome(
+            decision_id=turn.first.decision.id, state="failed", error=Fault.of(error)
+        )
+        await self._settle_decision(turn, outcome)
+        told = {"text": reply, "buttons": []}
+        self._log.say(turn.id, "turn_failed", reply=told, error=fault)
+        await self._log.keep()
+        self._desk.lines.warning("turn.failed", turn_id=turn.id, code=error.code)
+
+    async def _settle_decision(self, turn: Turn, outcome: Outcome) -> None:
+        """End the decision of a turn that the gate approved."""
+        if isinstance(turn.first.verdict, Approved):
+            await self._means.store.decisions.settle(
+                self._row.tenant, outcome.decision_id, outcome, self._log.at
+            )
+
+    def _messages(self, turn: Turn, reply: str) -> list[ChatMessage]:
+        n, at = self._book.messages, self._log.at
+        said_: list[tuple[Any, str]] = [("assistant", reply)]
+        if turn.kind != "continuation":
+            said_.insert(0, ("user", turn.item.body["text"]))
+
+        return [
+            ChatMessage(n=n + place, role=role, text=text, at=at)
+            for place, (role, text) in enumerate(said_, 1)
+        ]
+
+
+def _goes_on(one: Proposed) -> bool:
+    """Whether a run of the turn had not ended when the model was told of it."""
+    return one.run is not None and one.run.get("status") not in ENDED

@@ -1,0 +1,131 @@
+"""Hearing: what lies in the inbox is taken in, in order, or left for later."""
+
+from __future__ import annotations
+
+from agents.conversation import opening
+from agents.conversation.desk import Desk
+from agents.conversation.opening import Asker, command_of
+from agents.conversation.turns import run_of
+from contracts import DecisionRecord, InboxItem, JsonObject, new_id, turn_id_of
+from contracts.failpoints import reach
+
+_ANSWERS: tuple[str, ...] = ("verdict", "outcome")
+
+
+class Hearing:
+    """Takes in what came from outside."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._means = desk.means
+        self._row = desk.row
+        self._book = desk.book
+        self._log = desk.log
+
+    async def hear(self) -> bool:
+        """Take in what lies in the inbox; whether something is left for later."""
+        conversations, left = self._means.store.conversations, False
+        for item in await conversations.drain(self._row.tenant, self._row.id):
+            match item.kind:
+                case "said":
+                    heard = await self._hear_words(item)
+                case "run_ended":
+                    heard = await self._hear_run(item, item.body["run_id"])
+                case _:
+                    heard = await self._hear_answer(item)
+
+            left = left or not heard
+
+        return left
+
+    async def _hear_words(self, item: InboxItem) -> bool:
+        """A text waits for the end of the turn that thinks; a command does not."""
+        if command_of(item) is None and self._book.thinking is not None:
+            return False
+
+        settings = self._means.settings
+        ttl_s = settings.verdict_ttl_s
+        new = opening.opened_by_words(self._row, item, self._log.at, ttl_s)
+        await self._desk.open(
+            item, new, item.body.get("correlation_id") or new_id("msg")
+        )
+        return True
+
+    async def _hear_answer(self, item: InboxItem) -> bool:
+        """A verdict or outcome of an open turn, or of one that waited for it."""
+        decision_id = str(item.body["decision_id"])
+        known = _answer_in(item)
+        turn = self._book.turn_of(decision_id)
+        if turn is None and decision_id in self._book.waiting:
+            return await self._hear_late(item, decision_id, known)
+
+        turn_id = turn.id if turn else turn_id_of(self._row.id, item.id)
+        self._log.say(turn_id, "decision_heard", decision_id=decision_id, **known)
+        self._log.handle(item.id)
+        await self._log.keep()
+        reach("C4")
+        return True
+
+    async def _hear_late(
+        self, item: InboxItem, decision_id: str, known: JsonObject
+    ) -> bool:
+        """What a turn had waited for and did not hear: the conversation goes on."""
+        verdict = known.get("verdict") or {}
+        is_end = "outcome" in known or verdict.get("result") == "refused"
+        run_id = run_of(known["outcome"]) if "outcome" in known else ""
+        if is_end and not run_id:
+            if self._book.thinking is not None:
+                return False
+
+            record = await self._means.store.decisions.get(
+                self._row.tenant, decision_id
+            )
+            if record is not None:
+                return await self._continue(item, record, known, decision_id)
+
+        turn_id = self._book.waiting[decision_id]
+        self._log.say(turn_id, "decision_heard", decision_id=decision_id, **known)
+        self._log.handle(item.id)
+        await self._log.keep()
+        return True
+
+    async def _hear_run(self, item: InboxItem, run_id: str) -> bool:
+        """The end of a run: of an open turn, or of one that had waited for it."""
+        turn = self._book.turn_of_run(run_id)
+        late = turn is None and run_id in self._book.waiting
+        if late and self._book.thinking is not None:
+            return False
+
+        told = await self._desk.told_of(run_id)
+        if late:
+            run = await self._means.store.runs.get(self._row.tenant, run_id)
+            record = run and await self._means.store.decisions.get(
+                self._row.tenant, run.decision_id
+            )
+            if record:
+                return await self._continue(item, record, told, run_id)
+
+        turn_id = turn.id if turn else turn_id_of(self._row.id, item.id)
+        self._log.say(turn_id, "run_heard", run_id=run_id, told=told)
+        self._log.handle(item.id)
+        await self._log.keep()
+        return True
+
+    async def _continue(
+        self, item: InboxItem, record: DecisionRecord, told: JsonObject, ends: str
+    ) -> bool:
+        of = record.decision
+        asker, ttl_s = (
+            Asker(of.principal, of.channel),
+            self._means.settings.verdict_ttl_s,
+        )
+        new = opening.continued(self._row, item, asker, self._log.at, ttl_s)
+        context = {"proposed": {"action": of.action, "args": of.args}, **told}
+        chain = record.correlation_id
+        await self._desk.open(item, new, chain, context=context, ends=[ends])
+        return True
+
+
+def _answer_in(item: InboxItem) -> JsonObject:
+    """The verdict or the outcome that an item brings."""
+    return {name: item.body[name] for name in _ANSWERS if name in item.body}

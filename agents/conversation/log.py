@@ -1,0 +1,103 @@
+"""The turn log of one claimed conversation: what is said next, kept in one append."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import count
+from typing import Any
+
+from agents.conversation.turns import Book
+from contracts import (
+    ChatMessage,
+    Clock,
+    ConversationRow,
+    StoreUnavailable,
+    Timestamp,
+    TurnEvent,
+    TurnEventType,
+    new_id,
+    stamp,
+)
+from store import Conversations, TurnAppend
+
+_claims = count(1)
+_FIRST_DELAY_S = 0.05
+_LONGEST_DELAY_S = 1.0
+
+
+class TalkLog:
+    """Says events, folds them at once, and stores them together."""
+
+    def __init__(
+        self,
+        conversations: Conversations,
+        clock: Clock,
+        row: ConversationRow,
+        book: Book,
+        owner: str,
+    ) -> None:
+        self.book = book
+        self._row = row
+        self._conversations = conversations
+        self._clock = clock
+        self._writer = f"{owner}/{next(_claims)}"
+        self._said: list[TurnEvent] = []
+        self._handled: list[str] = []
+
+    @property
+    def at(self) -> Timestamp:
+        """Now."""
+        return stamp(self._clock.now())
+
+    def say(self, turn_id: str, what: TurnEventType, /, **payload: Any) -> None:
+        """The next event; the book knows it at once, the store after ``keep``."""
+        event = TurnEvent(
+            id=new_id("evt"),
+            conversation_id=self._row.id,
+            turn_id=turn_id,
+            seq=self.book.seq + 1,
+            type=what,
+            at=self.at,
+            payload=payload,
+        )
+        self.book.apply(event)
+        self._said.append(event)
+
+    def handle(self, item_id: str) -> None:
+        """The next append answers this item of the inbox."""
+        self._handled.append(item_id)
+
+    async def keep(
+        self,
+        *,
+        messages: Sequence[ChatMessage] = (),
+        wake_at: Timestamp | None = None,
+    ) -> None:
+        """Store what was said; waits for a store that does not answer.
+
+        Raises SequenceConflict if the conversation is somebody else's by now.
+        """
+        if not self._said:
+            return
+
+        append = TurnAppend(
+            events=tuple(self._said),
+            writer=self._writer,
+            handled=tuple(self._handled),
+            messages=tuple(messages),
+            state=self.book.state,
+            wake_at=wake_at,
+        )
+        await self._append(append)
+        self._said, self._handled = [], []
+
+    async def _append(self, append: TurnAppend) -> None:
+        delay_s, row = _FIRST_DELAY_S, self._row
+        while True:
+            try:
+                return await self._conversations.append(row.tenant, row.id, append)
+            except StoreUnavailable:
+                pass  # the same write again is harmless
+
+            await self._clock.sleep(delay_s)
+            delay_s = min(delay_s * 2, _LONGEST_DELAY_S)

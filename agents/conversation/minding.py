@@ -1,0 +1,219 @@
+"""Minding a turn: the model is asked, its answer kept, its calls proposed and heard."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+
+import anyio
+
+from agents.conversation import wording
+from agents.conversation.desk import Desk
+from agents.conversation.ending import Ending
+from agents.conversation.functions import MOST_CALLS, proposal_of
+from agents.conversation.opening import PROPOSER
+from agents.conversation.prompting import request_of
+from agents.conversation.telling import Telling
+from agents.conversation.thinking import Call, Thinking
+from agents.conversation.turns import Proposed, Turn
+from contracts import (
+    ENDED,
+    Approved,
+    Awaiting,
+    Decision,
+    InvalidInput,
+    ModelAnswer,
+    PermanentError,
+    derived_id,
+    later,
+    moment,
+)
+from contracts.failpoints import reach
+
+
+class Minding:
+    """Goes on with the one turn that thinks."""
+
+    def __init__(
+        self, desk: Desk, ending: Ending, telling: Telling, ring: Callable[[], None]
+    ) -> None:
+        means = desk.means
+        self._desk = desk
+        self._means = desk.means
+        self._row = desk.row
+        self._book = desk.book
+        self._log = desk.log
+        self._ending = ending
+        self._telling = telling
+        self._ring = ring
+        self._call: asyncio.Task[ModelAnswer] | None = None
+        self._thinking = Thinking(
+            means.model,
+            means.store.budgets,
+            means.bus,
+            means.clock,
+            means.settings,
+        )
+
+    async def go_on(self, turn: Turn, verdict: Approved) -> None:
+        """The next thing that a turn with a model does."""
+        if self._call is not None:
+            if self._call.done():
+                await self._take_answer(turn, self._call.result())
+                if turn.id in self._book.turns:
+                    await self.go_on(turn, verdict)
+
+            return
+
+        last = turn.steps[-1] if turn.steps else None
+        if last is None or turn.asked > len(turn.steps):
+            await self._ask(turn, verdict)
+        elif not last.answer.calls:
+            await self._ending.end(turn, _reply(turn, last.answer.text))
+        elif not last.is_proposed:
+            await self._propose(turn)
+        elif await self._is_settled(turn):
+            waits = [one.decision.id for one in last.proposed.values() if awaits(one)]
+            if waits:
+                await self._ending.end(turn, _reply(turn, last.answer.text), waits)
+            else:
+                await self._ask(turn, verdict)
+
+    async def _ask(self, turn: Turn, verdict: Approved) -> None:
+        """Begin the next call of the model, if the turn's limits allow one."""
+        limits, step = verdict.limits, len(turn.steps) + 1
+        used = sum(one.answer.usage.tokens for one in turn.steps)
+        begun = moment(verdict.issued_at).timestamp()
+        left_s = begun + limits["seconds"] - self._means.clock.now().timestamp()
+        if step > limits["model_calls"] or used >= limits["tokens"] or left_s <= 0:
+            return await self._ending.fail(turn, PermanentError(code="turn_limit"))
+
+        settings = self._means.settings
+        request = request_of(
+            turn,
+            await self._desk.memory(),
+            await self._telling.functions(),
+            instructions=settings.instructions,
+            max_output_tokens=min(settings.max_output_tokens, limits["tokens"] - used),
+        )
+        subject = turn.first.decision.principal.subject
+        use_id = f"{turn.id}/{step}"
+        try:
+            reserved = await self._thinking.afford(self._row, subject, use_id, request)
+        except PermanentError as error:
+            return await self._ending.fail(turn, error)
+
+        self._log.say(turn.id, "model_request", step=step, reserved=reserved)
+        await self._log.keep()
+        reach("C2")
+        call = Call(turn.id, step, request, min(settings.model_timeout_s, left_s))
+        self._call = asyncio.create_task(
+            self._thinking.ask(self._row, call), name=f"turn {turn.id}"
+        )
+        self._call.add_done_callback(lambda _: self._ring())
+        return None
+
+    async def _take_answer(self, turn: Turn, answer: ModelAnswer) -> None:
+        """Keep what the model said before anything follows from it."""
+        self._call = None
+        plain, step = answer.plain(), turn.asked
+        many = len(answer.calls) > MOST_CALLS
+        if answer.ending == "completed" and not many and (answer.text or answer.calls):
+            self._log.say(turn.id, "model_response", step=step, answer=plain)
+            await self._log.keep()
+            reach("C3")
+            await self._settle(turn, answer)
+            return
+
+        code = "too_many_calls" if many else answer.code or "llm_bad_output"
+        self._log.say(turn.id, "model_error", step=step, answer=plain, code=code)
+        await self._settle(turn, answer)
+        details = {"retry_after_s": answer.retry_after_s, "model": answer.model}
+        message = answer.message if answer.code else ""
+        await self._ending.fail(
+            turn, PermanentError(message, code=code, details=details)
+        )
+
+    async def _propose(self, turn: Turn) -> None:
+        """Log the decisions of an answer's calls, then send them."""
+        step, first = turn.steps[-1], turn.first.decision
+        decisions: dict[str, Decision] = {}
+        results: dict[str, str] = {}
+        for n, call in enumerate(step.answer.calls):
+            try:
+                action, args = proposal_of(call)
+            except InvalidInput as error:
+                told = {
+                    "state": "invalid",
+                    "code": error.code,
+                    "message": error.message,
+                }
+                results[call.call_id] = json.dumps(told)
+                continue
+
+            at = self._log.at
+            decisions[call.call_id] = Decision(
+                id=derived_id("dec", turn.id, len(turn.steps), n),
+                action=action,
+                args=args,
+                proposer=PROPOSER,
+                principal=first.principal,
+                channel=first.channel,
+                conversation_id=self._row.id,
+                created_at=at,
+                not_after=later(at, self._means.settings.verdict_ttl_s),
+            )
+
+        plain = {call_id: one.plain() for call_id, one in decisions.items()}
+        self._log.say(turn.id, "decision_proposed", decisions=plain, results=results)
+        await self._log.keep()
+        reach("C5")
+        for decision in decisions.values():
+            await self._desk.send(decision, turn.correlation_id)
+
+        if not decisions:
+            self._ring()  # nothing is to be heard of: the model is told at once
+
+    async def _is_settled(self, turn: Turn) -> bool:
+        """Whether all that the last answer began has come to something."""
+        waiting = [
+            one for one in turn.steps[-1].proposed.values() if not one.is_settled
+        ]
+        now = self._means.clock.now().timestamp()
+        for one in waiting:
+            began = moment(one.decision.created_at).timestamp()
+            if one.run_id:
+                told = await self._desk.told_of(one.run_id)
+                late = now - began > self._means.settings.run_wait_s
+                if late or told["status"] in ENDED:
+                    self._log.say(turn.id, "run_heard", run_id=one.run_id, told=told)
+
+        await self._log.keep()
+        return all(one.is_settled for one in waiting)
+
+    async def settle_again(self) -> None:
+        """Finish paying for what an earlier owner may have left open."""
+        for turn in self._book.turns.values():
+            if turn.steps and turn.asked == len(turn.steps):
+                await self._settle(turn, turn.steps[-1].answer)
+
+    async def hang_up(self) -> None:
+        """A call under way is given up: its answer was not stored."""
+        if self._call is not None and not self._call.done():
+            self._call.cancel()
+            with anyio.CancelScope(shield=True):
+                await asyncio.wait([self._call])
+
+    async def _settle(self, turn: Turn, answer: ModelAnswer) -> None:
+        await self._thinking.settle(self._row.tenant, turn.reserved, answer)
+
+
+def awaits(one: Proposed) -> bool:
+    """Whether a person is asked about it."""
+    return isinstance(one.verdict, Awaiting) and one.outcome is None
+
+
+def _reply(turn: Turn, text: str) -> str:
+    """The model's words, and what the person must hear besides."""
+    return "\n\n".join(filter(None, [text, *wording.notes(turn.proposed())]))

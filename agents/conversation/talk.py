@@ -1,0 +1,114 @@
+"""A claimed conversation: its inbox is heard, its turns go on, until it rests."""
+
+from __future__ import annotations
+
+import asyncio
+
+from agents.conversation import wording
+from agents.conversation.desk import Desk, Means
+from agents.conversation.ending import Ending
+from agents.conversation.hearing import Hearing
+from agents.conversation.minding import Minding, awaits
+from agents.conversation.opening import command_of
+from agents.conversation.telling import Telling
+from agents.conversation.turns import Book, Turn
+from contracts import Approved, Awaiting, ConversationRow, PermanentError, Refused
+
+_LOOK_AGAIN_S = 5.0
+
+
+class Talk:
+    """Drives one conversation that is ours.
+
+    Another owner goes on from wherever this one was cut off.
+    """
+
+    def __init__(
+        self, means: Means, row: ConversationRow, book: Book, owner: str
+    ) -> None:
+        self.row = row
+        self._owner = owner
+        self._book = book
+        self._desk = Desk(means, row, book, owner)
+        self._hearing = Hearing(self._desk)
+        self._ending = Ending(self._desk)
+        self._telling = Telling(means.store, row.tenant)
+        self._minding = Minding(self._desk, self._ending, self._telling, self.ring)
+        self._bell = asyncio.Event()
+        self._leaving = False
+
+    def ring(self) -> None:
+        """Something lies in the inbox, or an answer has come."""
+        self._bell.set()
+
+    def leave(self) -> None:
+        """Begin nothing more."""
+        self._leaving = True
+        self._bell.set()
+
+    async def hold(self) -> None:
+        """Hear and go on until nothing is left to do now, then give it back.
+
+        Raises SequenceConflict if it is somebody else's by now, TemporaryError.
+        """
+        await self._minding.settle_again()
+        await self._desk.send_again()
+        try:
+            await self._go_on_until_it_rests()
+        finally:
+            await self._minding.hang_up()
+
+        await self._desk.means.store.conversations.release(
+            self.row.tenant, self.row.id, owner=self._owner
+        )
+
+    async def _go_on_until_it_rests(self) -> None:
+        while not self._leaving:
+            self._bell.clear()
+            left = await self._hearing.hear()
+            for turn in list(self._book.turns.values()):
+                await self._go_on(turn)
+
+            if not self._book.turns and not left:
+                return
+
+            if not self._bell.is_set():
+                await self._wait()
+
+    async def _go_on(self, turn: Turn) -> None:
+        """As far as the turn can go now."""
+        verdict, outcome = turn.first.verdict, turn.first.outcome
+        if verdict is None and outcome is None:
+            return
+
+        if turn.kind == "command":
+            if turn.first.is_settled:
+                waits = [turn.first.decision.id] if awaits(turn.first) else []
+                await self._ending.end(turn, wording.told(turn.first), waits)
+        elif isinstance(verdict, Refused):
+            await self._ending.end(turn, wording.refused(turn.first.decision, verdict))
+        elif outcome is not None and outcome.state == "expired":
+            await self._ending.fail(turn, PermanentError(code="expired"))
+        elif isinstance(verdict, Awaiting):
+            told = wording.awaiting(turn.first.decision, verdict)
+            await self._ending.end(turn, told, [turn.first.decision.id])
+        elif turn.kind == "told":
+            await self._ending.end(turn, await self._telling.of(command_of(turn.item)))
+        elif isinstance(verdict, Approved):
+            await self._minding.go_on(turn, verdict)
+
+    async def _wait(self) -> None:
+        """Until something comes, or it is time to look whether something got lost."""
+        clock, id_ = self._desk.means.clock, self.row.id
+        bell = asyncio.create_task(self._bell.wait(), name=f"bell of {id_}")
+        sleep = asyncio.create_task(clock.sleep(_LOOK_AGAIN_S), name=f"pause of {id_}")
+        try:
+            done, _ = await asyncio.wait(
+                [bell, sleep], return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            bell.cancel()
+            sleep.cancel()
+
+        if bell not in done:
+            await self._desk.send_again()

@@ -1,0 +1,211 @@
+"""Saying something in a conversation, and waiting for what is replied."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import NamedTuple
+
+from aiohttp import web
+
+from contracts import (
+    ENDS_TURN,
+    Awaiting,
+    Conflict,
+    ConversationRow,
+    DecisionRecord,
+    Fault,
+    IdempotencyRow,
+    InboxItem,
+    InvalidInput,
+    JsonObject,
+    Refused,
+    TurnEvent,
+    UserSpoke,
+    digest,
+    first_decision_of,
+    later,
+    said,
+    turn_id_of,
+)
+from gateways.http.answering import respond
+from gateways.http.call import Call
+from gateways.http.idempotency import key_of
+from gateways.http.problems import json_response, problem_response
+from gateways.http.proposing import Answer
+
+_POLL_S = 0.05
+_KEPT_S = 86_400
+_PAGE = 200
+
+
+class Spoken(NamedTuple):
+    """A text that lies in a conversation's inbox, and the turn that it opens."""
+
+    row: ConversationRow
+    item_id: str
+    after: int
+    """The last event of the log that stood before it."""
+
+    @property
+    def turn_id(self) -> str:
+        """The turn."""
+        return turn_id_of(self.row.id, self.item_id)
+
+    @property
+    def decision_id(self) -> str:
+        """Its first decision."""
+        return first_decision_of(self.row.id, self.item_id)
+
+
+async def speak(
+    call: Call, row: ConversationRow, text: str, timeout_s: float
+) -> web.Response:
+    """Say it, and answer with the reply if there is one in time."""
+    spoken = await say(call, row, text)
+    end = await ended(call, spoken, timeout_s)
+    return await answer_to(call, spoken, end)
+
+
+async def say(call: Call, row: ConversationRow, text: str) -> Spoken:
+    """Lay a text into the inbox and ring; the same key again says it once.
+
+    Raises InvalidInput for no text, Conflict ``idempotency_key_reused``, BusUnavailable
+    before anything is laid in.
+    """
+    words = _words(text)
+    await call.door.bus.ping()
+    item_id = f"said:{await _name(call, row, words)}"
+    item = InboxItem(
+        id=item_id,
+        kind="said",
+        at=call.door.at(),
+        body={
+            "text": words,
+            "principal": call.principal.plain(),
+            "channel": call.channel.plain(),
+            "correlation_id": call.asked.message_id,
+        },
+    )
+    spoken = Spoken(row, item_id, row.state.seq)
+    call.headers["X-Decision-Id"] = spoken.decision_id
+    call.headers["X-Correlation-Id"] = call.asked.message_id
+    if not await call.door.store.conversations.put(row.tenant, row.id, item):
+        spoken = spoken._replace(after=0)
+
+    await call.door.bus.publish(
+        said(
+            UserSpoke(conversation_id=row.id),
+            by="http",
+            tenant=row.tenant,
+            at=item.at,
+            id=call.asked.message_id,
+            traceparent=call.traceparent,
+        )
+    )
+    return spoken
+
+
+async def ended(call: Call, spoken: Spoken, timeout_s: float) -> TurnEvent | None:
+    """The end of the turn; None if it has not come in time."""
+    door = call.door
+    give_up = door.clock.monotonic() + timeout_s
+    while True:
+        end, spoken = await look(call, spoken)
+        if end is not None or door.closing.is_set():
+            return end
+
+        if door.clock.monotonic() >= give_up:
+            return None
+
+        await door.clock.sleep(_POLL_S)
+
+
+async def look(call: Call, spoken: Spoken) -> tuple[TurnEvent | None, Spoken]:
+    """The end of the turn if it stands in the log, and from where to look on."""
+    row = spoken.row
+    while True:
+        tail = await call.door.store.conversations.events(
+            row.tenant, row.id, after=spoken.after, limit=_PAGE
+        )
+        for event in tail:
+            spoken = spoken._replace(after=event.seq)
+            if event.turn_id == spoken.turn_id and event.type in ENDS_TURN:
+                return event, spoken
+
+        if len(tail) < _PAGE:
+            return None, spoken
+
+
+async def answer_to(call: Call, spoken: Spoken, end: TurnEvent | None) -> web.Response:
+    """The reply; what the gate said instead; or that it is still to come."""
+    if end is None:
+        return json_response(_later(spoken), 202, call.headers)
+
+    fault = end.payload.get("error")
+    if fault is not None:
+        error = Fault.model_validate(fault)
+        return problem_response(error, call.asked.request_id, call.headers)
+
+    record = await call.door.store.decisions.get(spoken.row.tenant, spoken.decision_id)
+    if record is not None and _is_answer(record):
+        answer = Answer(record.id, record.correlation_id, record.verdict)
+        return respond(call, answer, lambda _, result: (200, result))
+
+    return json_response(reply_view(end), 200, call.headers)
+
+
+def reply_view(end: TurnEvent) -> JsonObject:
+    """What a turn came to, as callers see it."""
+    names = ("reply", "decisions", "runs", "waits")
+    told = {name: end.payload[name] for name in names if name in end.payload}
+    return {"turn_id": end.turn_id, **told}
+
+
+def _is_answer(record: DecisionRecord) -> bool:
+    """Whether the gate's verdict on the turn is all there is to tell."""
+    if isinstance(record.verdict, Awaiting):
+        return record.outcome is None
+
+    return isinstance(record.verdict, Refused)
+
+
+def _later(spoken: Spoken) -> JsonObject:
+    return {
+        "turn_id": spoken.turn_id,
+        "decision_id": spoken.decision_id,
+        "state": "open",
+    }
+
+
+def _words(text: str) -> str:
+    """A text in one form, without characters that only a terminal would obey."""
+    plain = unicodedata.normalize("NFC", text)
+    kept = [one for one in plain if one in "\n\t" or unicodedata.category(one) != "Cc"]
+    words = "".join(kept).strip()
+    if not words:
+        raise InvalidInput("There is no text.", code="invalid")
+
+    return words
+
+
+async def _name(call: Call, row: ConversationRow, text: str) -> str:
+    """What the text is called: the same for the same Idempotency-Key."""
+    key, at = key_of(call), call.door.at()
+    if key is None:
+        return call.asked.message_id
+
+    claim = IdempotencyRow(
+        tenant=call.tenant,
+        subject=call.principal.subject,
+        route=f"{call.asked.route} {row.id}",
+        key=key,
+        fingerprint=digest({"text": text}),
+        decision_id=call.asked.decision_id,
+        created_at=at,
+        expires_at=later(at, _KEPT_S),
+    )
+    stored, _ = await call.door.store.idempotency.claim(claim)
+    if stored.fingerprint != claim.fingerprint:
+        raise Conflict(code="idempotency_key_reused")
+
+    return stored.decision_id

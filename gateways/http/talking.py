@@ -1,0 +1,111 @@
+"""A reply as server-sent events: the model's words as they come, then the whole."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+
+import anyio
+from aiohttp_sse import EventSourceResponse, sse_response
+
+from contracts import (
+    BusUnavailable,
+    ConversationRow,
+    Envelope,
+    JsonObject,
+    TextSaid,
+    TurnEvent,
+    words_of,
+)
+from gateways.http.call import Call
+from gateways.http.problems import problem
+from gateways.http.speaking import Spoken, look, reply_view, say
+
+_HEARTBEAT_S = 15.0
+_STALLED_S = 30.0
+_LOOK_S = 0.1
+
+
+async def stream_reply(
+    call: Call, row: ConversationRow, text: str, timeout_s: float
+) -> EventSourceResponse:
+    """``delta`` as they come, then ``reply`` or ``error``, then ``end``.
+
+    A hint that is lost is no harm: the reply has every word. Raises what ``say`` does.
+    """
+    async with call.door.bus.listen(words_of(row.id)) as heard:
+        spoken = await say(call, row, text)
+        async with sse_response(
+            call.request,
+            headers=call.headers,
+            ping_interval=_HEARTBEAT_S,
+            send_timeout=_STALLED_S,
+            allow_all_methods=True,
+        ) as response:
+            reply = _Reply(call, response, spoken)
+            with anyio.move_on_after(timeout_s):
+                await reply.follow(heard)
+
+            await reply.finish()
+
+        return response
+
+
+class _Reply:
+    """One reply that is streamed."""
+
+    def __init__(
+        self, call: Call, response: EventSourceResponse, spoken: Spoken
+    ) -> None:
+        self._call = call
+        self._response = response
+        self._spoken = spoken
+        self._end: TurnEvent | None = None
+
+    async def follow(self, heard: AsyncIterator[Envelope]) -> None:
+        """Send the words of the turn until it has ended."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._watch, tasks.cancel_scope)
+            try:
+                async for envelope in heard:
+                    await self._send_words(envelope)
+            except BusUnavailable:
+                return  # the end is watched for all the same
+
+    async def finish(self) -> None:
+        """Say how it ended, and that it is over."""
+        try:
+            if self._end is None:
+                told = {"turn_id": self._spoken.turn_id, "state": "open"}
+                await self._say("open", told)
+            elif "error" in self._end.payload:
+                fault = self._end.payload["error"]
+                request_id = self._call.asked.request_id
+                told = problem(
+                    fault["code"], fault["message"], fault["details"], request_id
+                )
+                await self._say("error", told)
+            else:
+                await self._say("reply", reply_view(self._end))
+
+            await self._say("end", {})
+        except ConnectionError:
+            return  # the reader has gone; the reply is in the history
+
+    async def _watch(self, scope: anyio.CancelScope) -> None:
+        door = self._call.door
+        while self._end is None and not door.closing.is_set():
+            self._end, self._spoken = await look(self._call, self._spoken)
+            if self._end is None:
+                await door.clock.sleep(_LOOK_S)
+
+        scope.cancel()
+
+    async def _send_words(self, envelope: Envelope) -> None:
+        words = envelope.body
+        if isinstance(words, TextSaid) and words.turn_id == self._spoken.turn_id:
+            await self._say("delta", {"text": words.text})
+
+    async def _say(self, event: str, data: JsonObject) -> None:
+        text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+        await self._response.send(text, event=event)

@@ -1,0 +1,57 @@
+"""The talker: the agent that holds conversations, and the model that it asks."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+
+from agents import Activation
+from agents.conversation import ConversationAgent, ConversationSettings, Means
+from llm import Model, open_model
+from sluicegate.models import choice_of
+from sluicegate.wiring.parts import Parts
+from store import open_context
+
+
+async def start_talker(parts: Parts, life: AsyncExitStack) -> Model:
+    """Start to hold conversations; the model. Raises ConfigurationError."""
+    settings = parts.settings
+    opening = open_model(choice_of(settings.llm), parts.clock)
+    model = await life.enter_async_context(opening)
+    context = await life.enter_async_context(
+        open_context(settings.bus.url, namespace=settings.bus.namespace)
+    )
+    means = Means(
+        store=parts.store,
+        bus=parts.bus,
+        clock=parts.clock,
+        model=model,
+        context=context,
+        settings=_settings(parts),
+    )
+    agent = await life.enter_async_context(ConversationAgent(means))
+    parts.bus.on_loss(agent.sweep)
+    await life.enter_async_context(
+        Activation(
+            parts.bus,
+            parts.clock,
+            name="conversation",
+            ears=agent.ears(),
+            chores=agent.chores(),
+        )
+    )
+    return model
+
+
+def _settings(parts: Parts) -> ConversationSettings:
+    given, own = parts.settings.conversation, ConversationSettings()
+    return ConversationSettings(
+        instructions=given.instructions or own.instructions,
+        max_parallel=given.max_parallel,
+        lease_s=parts.settings.runs.lease_s,
+        sweep_s=parts.settings.runs.sweep_s,
+        verdict_ttl_s=parts.settings.gate.verdict_ttl_s,
+        model_timeout_s=parts.settings.llm.timeout_s,
+        run_wait_s=given.run_wait_s,
+        max_output_tokens=given.max_output_tokens,
+        budgets=lambda: parts.policies.current.policy.budgets,
+    )
