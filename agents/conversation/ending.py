@@ -16,11 +16,8 @@ from contracts import (
     Outcome,
     PermanentError,
     TurnEventType,
-    later,
 )
 from contracts.failpoints import reach
-
-_LOOK_FOR_RUNS_S = 60.0
 
 
 class Ending:
@@ -59,8 +56,7 @@ class Ending:
         messages = self._messages(turn, reply)
         what: TurnEventType = "turn_awaiting" if waits else "turn_ended"
         self._log.say(turn.id, what, **told, waits=waits, messages=len(messages))
-        wake_at = later(self._log.at, _LOOK_FOR_RUNS_S) if self._book.waiting else None
-        await self._log.keep(messages=messages, wake_at=wake_at)
+        await self._log.keep(messages=messages)
         reach("C7")
         await self._desk.remember(messages)
         self._desk.lines.info("turn.ended", turn_id=turn.id, ending=what)

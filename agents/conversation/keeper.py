@@ -45,6 +45,7 @@ class Keeper:
         self._settings = means.settings
         self._owner = f"talker-{secrets.token_hex(8)}"
         self._talks: dict[str, Talk] = {}
+        self._taking: set[str] = set()
         self._rung: set[str] = set()
         self._waiting: dict[tuple[str, str], None] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -84,18 +85,24 @@ class Keeper:
 
     async def ring(self, tenant: str, conversation_id: str) -> None:
         """Look at a conversation: hold it if nobody does. Raises StoreUnavailable."""
-        if conversation_id in self._talks:
+        if conversation_id in self._talks or conversation_id in self._taking:
             self.nudge(conversation_id)
-        elif self._open and len(self._talks) < self._settings.max_parallel:
-            await self._take(tenant, conversation_id)
+        elif self._open and self._has_room():
+            self._taking.add(conversation_id)
+            try:
+                await self._take(tenant, conversation_id)
+            finally:
+                self._taking.discard(conversation_id)
         elif self._open and len(self._waiting) < _MOST_RINGS:
             self._waiting[(tenant, conversation_id)] = None
 
     def nudge(self, conversation_id: str) -> None:
         """Something lies in the inbox of a conversation that may be held here."""
         talk = self._talks.get(conversation_id)
-        if talk is not None:
+        if talk is not None or conversation_id in self._taking:
             self._rung.add(conversation_id)
+
+        if talk is not None:
             talk.ring()
 
     async def sweep(self) -> None:
@@ -104,6 +111,9 @@ class Keeper:
         for row in await self._means.store.conversations.stale(now, limit=_SWEPT):
             if row.id not in self._talks:
                 await self.ring(row.tenant, row.id)
+
+    def _has_room(self) -> bool:
+        return len(self._talks) + len(self._taking) < self._settings.max_parallel
 
     async def _take(self, tenant: str, conversation_id: str) -> None:
         now = stamp(self._means.clock.now())
@@ -116,14 +126,14 @@ class Keeper:
             until=later(now, self._settings.lease_s),
         )
         if row is None:
+            self._rung.discard(conversation_id)
             self._pass_on(tenant, conversation_id)
             return
 
-        if conversation_id in self._talks:
-            self.nudge(conversation_id)
-            return
-
         talk = Talk(self._means, row, await self._book(row), self._owner)
+        if not self._open:
+            talk.leave()
+
         self._talks[conversation_id] = talk
         task = asyncio.create_task(self._hold(talk), name=f"talk {conversation_id}")
         self._tasks.add(task)

@@ -67,14 +67,10 @@ class TalkLog:
         """The next append answers this item of the inbox."""
         self._handled.append(item_id)
 
-    async def keep(
-        self,
-        *,
-        messages: Sequence[ChatMessage] = (),
-        wake_at: Timestamp | None = None,
-    ) -> None:
+    async def keep(self, *, messages: Sequence[ChatMessage] = ()) -> None:
         """Store what was said; waits for a store that does not answer.
 
+        Until the conversation is given back, it is looked at when our claim ends.
         Raises SequenceConflict if the conversation is somebody else's by now.
         """
         if not self._said:
@@ -86,7 +82,7 @@ class TalkLog:
             handled=tuple(self._handled),
             messages=tuple(messages),
             state=self.book.state,
-            wake_at=wake_at,
+            wake_at=self.at,
         )
         await self._append(append)
         self._said, self._handled = [], []

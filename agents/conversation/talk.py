@@ -8,13 +8,25 @@ from agents.conversation import wording
 from agents.conversation.desk import Desk, Means
 from agents.conversation.ending import Ending
 from agents.conversation.hearing import Hearing
+from agents.conversation.lost import LostMail
 from agents.conversation.minding import Minding, awaits
 from agents.conversation.opening import command_of
 from agents.conversation.telling import Telling
 from agents.conversation.turns import Book, Turn
-from contracts import Approved, Awaiting, ConversationRow, PermanentError, Refused
+from contracts import (
+    Approved,
+    Awaiting,
+    ConversationRow,
+    PermanentError,
+    Refused,
+    Timestamp,
+    later,
+    stamp,
+)
 
 _LOOK_AGAIN_S = 5.0
+_LOOK_FOR_ENDS_S = 300.0
+"""So late, at most, a conversation hears of an end whose news got lost."""
 
 
 class Talk:
@@ -34,6 +46,7 @@ class Talk:
         self._ending = Ending(self._desk)
         self._telling = Telling(means.store, row.tenant)
         self._minding = Minding(self._desk, self._ending, self._telling, self.ring)
+        self._lost = LostMail(self._desk)
         self._bell = asyncio.Event()
         self._leaving = False
 
@@ -52,15 +65,27 @@ class Talk:
         Raises SequenceConflict if it is somebody else's by now, TemporaryError.
         """
         await self._minding.settle_again()
-        await self._desk.send_again()
+        await self._look_for_what_is_lost()
         try:
             await self._go_on_until_it_rests()
         finally:
             await self._minding.hang_up()
 
         await self._desk.means.store.conversations.release(
-            self.row.tenant, self.row.id, owner=self._owner
+            self.row.tenant, self.row.id, owner=self._owner, wake_at=self._wake_at()
         )
+
+    def _wake_at(self) -> Timestamp | None:
+        """When somebody must look again though nothing comes."""
+        now = stamp(self._desk.means.clock.now())
+        if self._book.turns:
+            return now
+
+        return later(now, _LOOK_FOR_ENDS_S) if self._book.waiting else None
+
+    async def _look_for_what_is_lost(self) -> None:
+        await self._desk.send_again()
+        await self._lost.look()
 
     async def _go_on_until_it_rests(self) -> None:
         while not self._leaving:
@@ -111,4 +136,4 @@ class Talk:
             sleep.cancel()
 
         if bell not in done:
-            await self._desk.send_again()
+            await self._look_for_what_is_lost()

@@ -129,11 +129,18 @@ class MongoConversations:
         change = changing({"lease_until": until})
         return await self._database.changed("conversations", which, change)
 
-    async def release(self, tenant: str, conversation_id: str, *, owner: str) -> None:
+    async def release(
+        self,
+        tenant: str,
+        conversation_id: str,
+        *,
+        owner: str,
+        wake_at: Timestamp | None = None,
+    ) -> None:
         """See Conversations."""
         which = {"_id": key(tenant, conversation_id), "lease_owner": owner}
-        free = changing({"lease_owner": None, "lease_until": None})
-        await self._database.update("conversations", which, free)
+        free = {"lease_owner": None, "lease_until": None, "wake_at": wake_at}
+        await self._database.update("conversations", which, changing(free))
 
     async def append(
         self, tenant: str, conversation_id: str, append: TurnAppend

@@ -108,8 +108,18 @@ class Conversations(Protocol):
     ) -> bool:
         """Prolong our lease; False if it is no longer ours."""
 
-    async def release(self, tenant: str, conversation_id: str, *, owner: str) -> None:
-        """Give our lease back; no harm if it is not ours."""
+    async def release(
+        self,
+        tenant: str,
+        conversation_id: str,
+        *,
+        owner: str,
+        wake_at: Timestamp | None = None,
+    ) -> None:
+        """Give our lease back; no harm if it is not ours.
+
+        ``wake_at`` is when it wants to be looked at again though nothing came.
+        """
 
     async def append(
         self, tenant: str, conversation_id: str, append: TurnAppend

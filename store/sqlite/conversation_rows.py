@@ -114,12 +114,17 @@ def renew(connection: Connection, key: tuple[str, str], lease: Lease) -> bool:
     return connection.execute(sql, (lease.until, *key, lease.owner)).rowcount == 1
 
 
-def release(connection: Connection, key: tuple[str, str], owner: str) -> None:
-    """Give our lease back."""
+def release(
+    connection: Connection,
+    key: tuple[str, str],
+    owner: str,
+    wake_at: Timestamp | None,
+) -> None:
+    """Give our lease back, and say when to look again."""
     connection.execute(
-        "UPDATE conversations SET lease_owner = NULL, lease_until = NULL "
+        "UPDATE conversations SET lease_owner = NULL, lease_until = NULL, wake_at = ? "
         f"WHERE {_THIS} AND lease_owner = ?",
-        (*key, owner),
+        (wake_at, *key, owner),
     )
 
 

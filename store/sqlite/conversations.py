@@ -109,10 +109,17 @@ class SqliteConversations:
             lambda c: rows.renew(c, (tenant, conversation_id), lease)
         )
 
-    async def release(self, tenant: str, conversation_id: str, *, owner: str) -> None:
+    async def release(
+        self,
+        tenant: str,
+        conversation_id: str,
+        *,
+        owner: str,
+        wake_at: Timestamp | None = None,
+    ) -> None:
         """See Conversations."""
         await self._database.write(
-            lambda c: rows.release(c, (tenant, conversation_id), owner)
+            lambda c: rows.release(c, (tenant, conversation_id), owner, wake_at)
         )
 
     async def append(

@@ -334,6 +334,40 @@ async def test_a_conversation_has_one_owner_until_its_time_is_over(
     assert await store.conversations.claim("other", row.id, owner="w2", **late) is None
 
 
+async def test_what_is_given_back_may_say_when_it_wants_to_be_looked_at(
+    store: Store,
+) -> None:
+    row = await made(store)
+    wait = turn_append(row, 1, "turn_awaiting", wake_at=at(1))
+    times = {"now": at(0), "until": at(15)}
+    await store.conversations.claim(TENANT, row.id, owner="w1", **times)
+    await store.conversations.append(TENANT, row.id, wait)
+
+    await store.conversations.release(TENANT, row.id, owner="w1", wake_at=at(20))
+
+    assert await _stale(store, 19) == set()
+    assert await _stale(store, 20) == {row.id}
+    await store.conversations.claim(
+        TENANT, row.id, owner="w1", now=at(20), until=at(30)
+    )
+    await store.conversations.release(TENANT, row.id, owner="w1")
+    assert await _stale(store, 99) == set()
+
+
+async def test_a_claim_that_a_restart_voids_leaves_what_is_open_due(
+    store: Store,
+) -> None:
+    row = await made(store)
+    times = {"now": at(0), "until": at(15)}
+    await store.conversations.claim(TENANT, row.id, owner="w1", **times)
+    wait = turn_append(row, 1, "turn_started", wake_at=at(1))
+    await store.conversations.append(TENANT, row.id, wait)
+
+    voided = await store.conversations.abandoned_by_restart()
+
+    assert await _stale(store, 2 if voided else 15) == {row.id}
+
+
 async def test_an_append_may_end_the_claim(store: Store) -> None:
     row = await made(store)
     times = {"now": at(0), "until": at(15)}

@@ -19,13 +19,21 @@ OF_CALLS = frozenset({"B10", "B11", "B12"})
 OF_POISON = frozenset({"B17"})
 """Passed when a message is given up."""
 
+OF_TURNS = tuple(f"C{n}" for n in range(1, 8))
+"""Passed by a turn of a conversation, in its order."""
+
 _ROLES: dict[str, Role] = {"gateways": "gateway", "agents/coordinator": "coordinator"}
 
 
 @cache
 def failpoints() -> dict[str, Role]:
-    """Every name in a ``reach`` of the product, and the role that passes it."""
-    found = {name: _role_of(path) for path in product() for name in _named(path)}
+    """Every name in a ``reach`` outside turns, and the role that passes it."""
+    found = {
+        name: _role_of(path)
+        for path in product()
+        for name in _named(path)
+        if name not in OF_TURNS
+    }
     return dict(sorted(found.items(), key=lambda one: int(one[0][1:])))
 
 

@@ -12,7 +12,9 @@ import aiohttp
 import pytest
 from pydantic import SecretStr
 
-from contracts import JsonObject
+from agents.conversation import talk
+from agents.mail import Mail
+from contracts import InboxItem, JsonObject
 from tests.support.api import Answer, Api
 from tests.support.definitions import greet
 from tests.support.polling import until
@@ -346,3 +348,27 @@ async def _streamed(chat: Chat, text: str) -> list[tuple[str, Any]]:
                     break
 
     return events
+
+
+async def test_news_that_got_lost_is_looked_up(
+    chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lay, lost = Mail.lay, set[str]()
+
+    async def lay_the_second_time(
+        mail: Mail, tenant: str, conversation_id: str, item: InboxItem
+    ) -> bool:
+        if item.id not in lost:
+            lost.add(item.id)
+            return False
+
+        return await lay(mail, tenant, conversation_id, item)
+
+    monkeypatch.setattr(Mail, "lay", lay_the_second_time)
+    monkeypatch.setattr(talk, "_LOOK_AGAIN_S", 0.05)
+    chat.provider.will(greeting("Ada"), says("Ada was greeted."))
+
+    answer = await chat.say("Greet Ada")
+
+    assert answer.body["reply"]["text"] == "Ada was greeted."
+    assert {name.partition(":")[0] for name in lost} >= {"verdict", "outcome"}
