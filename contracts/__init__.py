@@ -31,6 +31,7 @@ from contracts.conversations import (
     words_of,
 )
 from contracts.decisions import Channel, Decision, Principal, Proposal, Proposer
+from contracts.doors import DoorRecord
 from contracts.envelope import (
     AnyEnvelope,
     Body,
@@ -195,6 +196,7 @@ __all__ = [
     "DecisionState",
     "Deliver",
     "Delivered",
+    "DoorRecord",
     "Effect",
     "EffectRow",
     "Envelope",

@@ -14,6 +14,7 @@ from store.protocol import (
     Conversations,
     Decisions,
     Definitions,
+    DoorRecords,
     Effects,
     Freezes,
     Idempotency,
@@ -118,6 +119,7 @@ class FaultyStore:
         self.freezes = cast(Freezes, self._around("freezes"))
         self.policies = cast(Policies, self._around("policies"))
         self.budgets = cast(Budgets, self._around("budgets"))
+        self.door_records = cast(DoorRecords, self._around("door_records"))
         self.idempotency = cast(Idempotency, self._around("idempotency"))
         self.workers = cast(Workers, self._around("workers"))
 

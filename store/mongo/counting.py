@@ -22,6 +22,7 @@ _PLAIN = (
     "usage",
     "budgets",
     "idempotency",
+    "door_records",
     "capabilities",
     "leases",
     "meta",

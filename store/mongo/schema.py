@@ -140,11 +140,21 @@ _CONVERSATIONS = {
     ),
 }
 
+_DOOR_RECORDS = {
+    "door_records": (
+        _index("name", "tenant", "door", "kind", "name", unique=True),
+        _index("open", "tenant", "door", "kind", "arrival", is_open=True),
+        _index("expiry", "expires_at"),
+    ),
+    "door_arrivals": (),
+}
+
 STEPS = (
     Step(1, "what the gate remembers", _GATE),
     Step(2, "runs", _RUNS),
     Step(3, "definitions", _DEFINITIONS),
     Step(4, "what the doors need", _DOORS),
     Step(5, "conversations", _CONVERSATIONS),
+    Step(6, "records of doors", _DOOR_RECORDS),
 )
 """How a database comes to these collections."""

@@ -12,6 +12,7 @@ from store.mongo.counting import counts_of
 from store.mongo.database import Database
 from store.mongo.decisions import MongoDecisions
 from store.mongo.definitions import MongoDefinitions
+from store.mongo.door_records import MongoDoorRecords
 from store.mongo.effects import MongoEffects
 from store.mongo.freezes import MongoFreezes
 from store.mongo.idempotency import MongoIdempotency
@@ -29,6 +30,7 @@ from store.protocol import (
     Conversations,
     Decisions,
     Definitions,
+    DoorRecords,
     Effects,
     Freezes,
     Idempotency,
@@ -58,6 +60,7 @@ class MongoStore:
         self.policies: Policies = MongoPolicies(database)
         self.budgets: Budgets = MongoBudgets(database, meters)
         self.idempotency: Idempotency = MongoIdempotency(database)
+        self.door_records: DoorRecords = MongoDoorRecords(database)
         self.workers: Workers = MongoWorkers(database)
 
     @classmethod

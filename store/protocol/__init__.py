@@ -24,6 +24,7 @@ from store.protocol.decisions import (
     Ledger,
 )
 from store.protocol.definitions import Definitions
+from store.protocol.door_records import DoorRecords
 from store.protocol.doors import (
     Budgets,
     Freezes,
@@ -55,6 +56,7 @@ class Store(Protocol):
     policies: Policies
     budgets: Budgets
     idempotency: Idempotency
+    door_records: DoorRecords
     workers: Workers
 
     async def ping(self) -> None:
@@ -78,6 +80,7 @@ __all__ = [
     "DecisionFilter",
     "Decisions",
     "Definitions",
+    "DoorRecords",
     "Effects",
     "EventFilter",
     "Freezes",

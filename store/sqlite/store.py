@@ -14,6 +14,7 @@ from store.protocol import (
     Conversations,
     Decisions,
     Definitions,
+    DoorRecords,
     Effects,
     Freezes,
     Idempotency,
@@ -29,6 +30,7 @@ from store.sqlite.connection import Synchronous
 from store.sqlite.conversations import SqliteConversations
 from store.sqlite.decisions import SqliteDecisions
 from store.sqlite.definitions import SqliteDefinitions
+from store.sqlite.door_records import SqliteDoorRecords
 from store.sqlite.effects import SqliteEffects
 from store.sqlite.freezes import SqliteFreezes
 from store.sqlite.idempotency import SqliteIdempotency
@@ -62,6 +64,7 @@ class SqliteStore:
         self.policies: Policies = SqlitePolicies(database)
         self.budgets: Budgets = SqliteBudgets(database)
         self.idempotency: Idempotency = SqliteIdempotency(database)
+        self.door_records: DoorRecords = SqliteDoorRecords(database)
         self.workers: Workers = SqliteWorkers(database)
 
     @classmethod
