@@ -8,7 +8,13 @@ Definitions live in ``contracts.definitions``, arguments in ``contracts.action_a
 from __future__ import annotations
 
 from contracts.actions import ACTIONS, Action, ActionRow, Carrier
-from contracts.approvals import Approval, ApprovalState, CastVote, Question
+from contracts.approvals import (
+    Approval,
+    ApprovalState,
+    CastVote,
+    Question,
+    known_as,
+)
 from contracts.bearer import fresh_key, secret_digest, split_key
 from contracts.canonical import canonical, digest, digest_of, normal
 from contracts.chats import (
@@ -31,7 +37,7 @@ from contracts.conversations import (
     words_of,
 )
 from contracts.decisions import Channel, Decision, Principal, Proposal, Proposer
-from contracts.doors import DoorRecord
+from contracts.doors import DoorRecord, delivery
 from contracts.envelope import (
     AnyEnvelope,
     Body,
@@ -287,6 +293,7 @@ __all__ = [
     "VerdictRefused",
     "canonical",
     "caused",
+    "delivery",
     "derived_id",
     "digest",
     "digest_of",
@@ -294,6 +301,7 @@ __all__ = [
     "fresh_key",
     "holds_role",
     "invalid",
+    "known_as",
     "later",
     "moment",
     "nearest",

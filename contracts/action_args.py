@@ -222,6 +222,9 @@ class CreateKey(Message):
     subject: Name
     roles: Annotated[tuple[Role, ...], Field(min_length=1)]
     label: Comment = ""
+    door: Literal["http", "telegram"] = "http"
+    """``telegram``: a code that a person sends to the bot once, with /start."""
+
     expires_at: Timestamp | None = None
 
 

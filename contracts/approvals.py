@@ -7,9 +7,10 @@ from typing import Literal
 from pydantic import Field
 
 from contracts.clock import Timestamp
-from contracts.decisions import Proposer
+from contracts.decisions import Principal, Proposer
 from contracts.ids import Id
 from contracts.message import JsonObject, Message
+from contracts.permissions import ROLES, holds_role
 from contracts.policy import AskTerms
 from contracts.verdicts import Approved, Pins, Refused
 
@@ -77,3 +78,19 @@ class Approval(Message):
     def approvers(self) -> tuple[str, ...]:
         """Everybody who is asked by any question."""
         return tuple(sorted({a for q in self.questions for a in q.terms.approvers}))
+
+
+def known_as(principal: Principal) -> tuple[str, ...]:
+    """Every name under which a policy may have asked this principal."""
+    roles = [f"role:{r}" for r in sorted(ROLES) if holds_role(principal.permissions, r)]
+    return (*roles, f"subject:{principal.subject}", *_credential(principal))
+
+
+def _credential(principal: Principal) -> tuple[str, ...]:
+    match principal.kind:
+        case "api_key":
+            return (f"key:{principal.id}",)
+        case "telegram":
+            return (f"telegram:{principal.id.removeprefix('tg_')}",)
+        case _:
+            return ()

@@ -12,9 +12,12 @@ _FORM = re.compile(r"sg_([0-7][0-9a-hjkmnp-tv-z]{25})_([A-Za-z0-9_-]{32,128})")
 
 
 def fresh_key(key_id: str = "") -> tuple[str, str]:
-    """A key's id, new if none is given, and the whole key: 256 random bits."""
+    """A key's id, new if none is given, and the whole key: 192 random bits.
+
+    It has 62 characters, so that it fits into a link that opens a chat with a bot.
+    """
     key_id = key_id or new_id("key")
-    return key_id, f"sg_{key_id.removeprefix('key_')}_{secrets.token_urlsafe(32)}"
+    return key_id, f"sg_{key_id.removeprefix('key_')}_{secrets.token_urlsafe(24)}"
 
 
 def split_key(key: str) -> tuple[str, str] | None:

@@ -80,6 +80,9 @@ class KeyRow(Message):
     roles: tuple[Role, ...]
     secret_digest: str
     label: str = ""
+    door: Literal["http", "telegram"] = "http"
+    """Where it opens: one for Telegram binds one account, and is no bearer key."""
+
     created_at: Timestamp
     expires_at: Timestamp | None = None
     revoked_at: Timestamp | None = None

@@ -38,7 +38,14 @@ Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
 S = TypeVar("S", bound=BaseModel)
 
-_SECRETS = ("keys.seal", "keys.bus", "keys.bootstrap_admin", "llm.api_key")
+_SECRETS = (
+    "keys.seal",
+    "keys.bus",
+    "keys.bootstrap_admin",
+    "llm.api_key",
+    "telegram.token",
+    "telegram.secret",
+)
 """Keys that no file of the configuration may hold."""
 
 
@@ -162,6 +169,21 @@ class ConversationSection(Section):
     turn_seconds: Annotated[int, Field(ge=1, le=3_600)] = 120
 
 
+class Telegram(Section):
+    """The bot, and who may talk to it."""
+
+    mode: Literal["off", "webhook", "polling"] = "off"
+    base_url: str = "https://api.telegram.org"
+    token: SecretStr | None = None
+    token_file: str = ""
+    secret: SecretStr | None = None
+    """What Telegram shows at the webhook."""
+
+    secret_file: str = ""
+    allow: tuple[str, ...] = ()
+    """Accounts that need no code: ``ID`` or ``ID:role,role``."""
+
+
 class Runs(Section):
     """How runs are driven."""
 
@@ -221,6 +243,7 @@ class Settings(BaseSettings):
     keys: Keys = Keys()
     llm: Llm = Llm()
     conversation: ConversationSection = ConversationSection()
+    telegram: Telegram = Telegram()
     runs: Runs = Runs()
     tools: Tools = Tools()
     credentials: dict[str, Credential] = Field(default_factory=dict)
@@ -313,6 +336,9 @@ def _anchored(settings: Settings, home: Path) -> Settings:
             "gate": _below(home, settings.gate, "policy_file"),
             "keys": _below(home, _below(home, settings.keys, "seal_file"), "bus_file"),
             "llm": _below(home, _below(home, settings.llm, "script"), "api_key_file"),
+            "telegram": _below(
+                home, _below(home, settings.telegram, "token_file"), "secret_file"
+            ),
             "logging": _below(home, settings.logging, "file"),
             "credentials": credentials,
         }

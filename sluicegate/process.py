@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import anyio
 import structlog
 
-from contracts import Policy
+from contracts import ConfigurationError, Policy
 from sluicegate import __version__
 from sluicegate.clock import SystemClock
 from sluicegate.config import Settings, load_policy, load_settings
@@ -24,13 +24,17 @@ _YOUNG_OBJECTS = 10_000
 """How many new objects are looked through for cycles at a time."""
 
 
-def run_service(path: Path, *, role: str = "all", port: int | None = None) -> int:
+def run_service(
+    path: Path, *, role: str = "all", port: int | None = None, telegram: str = ""
+) -> int:
     """Serve until SIGTERM or SIGINT; the exit code.
+
+    ``port`` and ``telegram`` are said on the command line instead of in the file.
 
     Raises ConfigurationError for what cannot be started.
     """
     roles = roles_of(role)
-    settings = settings_of(path, roles, port=port)
+    settings = with_telegram(settings_of(path, roles, port=port), telegram)
     configure(settings)
     faster = {"use_uvloop": has_uvloop()}
     anyio.run(_serve, path, settings, roles, backend_options=faster)
@@ -51,6 +55,21 @@ def settings_of(path: Path, roles: Roles, *, port: int | None) -> Settings:
     return settings.model_copy(update={"server": server})
 
 
+def with_telegram(settings: Settings, mode: str) -> Settings:
+    """The settings with another mode of Telegram, if one is named.
+
+    Raises ConfigurationError.
+    """
+    if not mode:
+        return settings
+
+    if mode not in ("off", "webhook", "polling"):
+        raise ConfigurationError(f"--telegram: {mode} is not off, webhook or polling")
+
+    telegram = settings.telegram.model_copy(update={"mode": mode})
+    return settings.model_copy(update={"telegram": telegram})
+
+
 def configure(settings: Settings, *, terminal_level: str = "") -> None:
     """Send log lines where the settings say."""
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -58,6 +77,8 @@ def configure(settings: Settings, *, terminal_level: str = "") -> None:
     given: list[str | None] = [
         keys.secret_of(name) for name in ("seal", "bus", "bootstrap_admin")
     ]
+    bot = (settings.telegram.token, settings.telegram.secret)
+    given += [secret.get_secret_value() for secret in bot if secret]
     given += [urlsplit(url).password for url in (settings.bus.url, settings.store.url)]
     configure_logs(
         level=settings.logging.level,

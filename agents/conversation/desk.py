@@ -20,15 +20,20 @@ from contracts import (
     Clock,
     ConversationRow,
     Decision,
+    Deliver,
     InboxItem,
     JsonObject,
     StoreUnavailable,
+    delivery,
     said,
     stamp,
 )
 from contracts.failpoints import reach
 from llm import Model
 from store import ChatContext, Store
+
+_SHOWN_CHARS = 4_096
+"""So much of a reply travels with the hint; the whole lies in the store."""
 
 
 class Means(NamedTuple):
@@ -139,6 +144,39 @@ class Desk:
             await self._copy(memory)
 
         return memory
+
+    async def deliver(self, text: str, id_: str, chain: str) -> None:
+        """Lay a reply out for the door of a chat; a conversation over HTTP is read.
+
+        The same id again is the same reply. Raises StoreUnavailable.
+        """
+        if self.row.channel.kind == "http":
+            return
+
+        at = stamp(self.means.clock.now())
+        record = delivery(
+            text,
+            id_=id_,
+            tenant=self.row.tenant,
+            channel=self.row.channel,
+            at=at,
+            conversation_id=self.row.id,
+            correlation_id=chain,
+        )
+        await self.means.store.door_records.add(record)
+        shown = text[:_SHOWN_CHARS]
+        letter = Deliver(id=id_, conversation_id=self.row.id, text=shown)
+        hint = said(
+            letter,
+            by="conversation",
+            tenant=self.row.tenant,
+            at=at,
+            correlation_id=chain,
+        )
+        try:
+            await self.means.bus.publish(hint)
+        except BusUnavailable as error:
+            self.lines.warning("hint.dropped", what="deliver", error=error.message)
 
     async def _copy(self, memory: ChatMemory) -> None:
         try:

@@ -16,6 +16,7 @@ from contracts import (
     Outcome,
     PermanentError,
     TurnEventType,
+    derived_id,
 )
 from contracts.failpoints import reach
 
@@ -38,6 +39,8 @@ class Ending:
             reach("C6")
 
         reply = turn.reply or reply
+        letter = derived_id("msg", turn.id, "reply")
+        await self._desk.deliver(reply, letter, turn.correlation_id)
         proposed = [one.decision.id for one in turn.proposed()]
         runs = [one.run_id for one in turn.proposed() if one.run_id]
         told = {
@@ -72,6 +75,8 @@ class Ending:
         told = {"text": reply, "buttons": []}
         self._log.say(turn.id, "turn_failed", reply=told, error=fault)
         await self._log.keep()
+        letter = derived_id("msg", turn.id, "failed")
+        await self._desk.deliver(reply, letter, turn.correlation_id)
         self._desk.lines.warning("turn.failed", turn_id=turn.id, code=error.code)
 
     async def _settle_decision(self, turn: Turn, outcome: Outcome) -> None:

@@ -39,6 +39,9 @@ def make_app(door: Door) -> web.Application:
         for route in ROUTES:
             _add(app, base, route, _guarded(door, route))
 
+    for path, hook in door.hooks.items():
+        app.router.add_post(path, hook)
+
     return app
 
 

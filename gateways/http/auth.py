@@ -62,7 +62,8 @@ async def _key(keys: Keys, shown: str, at: Timestamp) -> KeyRow | None:
     key = await keys.get(key_id)
     known = key.secret_digest if key is not None else ""
     same = hmac.compare_digest(known.encode(), digest.encode())
-    return key if key is not None and same and _is_alive(key, at) else None
+    good = key is not None and same and key.door == "http" and _is_alive(key, at)
+    return key if good else None
 
 
 def _is_alive(key: KeyRow, at: Timestamp) -> bool:

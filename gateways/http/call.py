@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -27,6 +27,10 @@ from store import Store
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
+Hook = Callable[[web.Request], Awaitable[web.Response]]
+"""Answers a request that brings no key. Raises SluicegateError for a problem."""
+
+
 @dataclass(frozen=True, slots=True)
 class Door:
     """What the HTTP gateway was opened with, and whether it is closing."""
@@ -45,6 +49,9 @@ class Door:
 
     hosts: frozenset[str] = frozenset({"127.0.0.1", "localhost", "::1"})
     """Host names a request may use."""
+
+    hooks: Mapping[str, Hook] = field(default_factory=dict)
+    """Who answers a POST to a path of another door; it knows its callers itself."""
 
     leaving: asyncio.Event = field(default_factory=asyncio.Event)
     """Set as soon as the service is told to stop: nobody should be sent here."""

@@ -47,6 +47,7 @@ class KeyCreating:
             roles=args.roles,
             secret_digest=secret_digest(whole.split("_", 2)[2]),
             label=args.label,
+            door=args.door,
             created_at=use.at,
             expires_at=args.expires_at,
         )
@@ -83,5 +84,6 @@ def _public(key: KeyRow) -> JsonObject:
         "subject_id": key.subject,
         "roles": list(key.roles),
         "label": key.label,
+        "door": key.door,
         "expires_at": key.expires_at,
     }

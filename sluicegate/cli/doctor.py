@@ -28,6 +28,7 @@ from sluicegate.client import Client
 from sluicegate.config import Settings, load_policy, load_settings
 from sluicegate.models import choice_of
 from sluicegate.roles import ALL
+from sluicegate.telegram import examine_telegram
 from store import examine_store
 
 _LEAST_FREE = 512 * 1024 * 1024
@@ -68,6 +69,7 @@ def _look(path: Path, url: str, key_file: Path | None) -> Iterator[Finding]:
     yield anyio.run(examine_bus, settings.bus.url)
     yield anyio.run(examine_store, settings.store_url)
     yield _model(settings)
+    yield _telegram(settings)
     yield from _service(client(url, key_file, settings.data_dir))
 
 
@@ -76,6 +78,13 @@ def _model(settings: Settings) -> Finding:
         return anyio.run(examine_model, choice_of(settings.llm))
     except ConfigurationError as error:
         return Finding("model", "bad", error.message)
+
+
+def _telegram(settings: Settings) -> Finding:
+    try:
+        return anyio.run(examine_telegram, settings)
+    except ConfigurationError as error:
+        return Finding("telegram", "bad", error.message)
 
 
 def _data_dir(settings: Settings) -> Finding:

@@ -12,18 +12,26 @@ from sluicegate.client import refused
 
 app = typer.Typer(no_args_is_help=True, help="Bearer keys.")
 
+_NEXT = {
+    "http": "Keep it: it is not shown again.",
+    "telegram": "Send it to the bot once: /start, a space, and this.",
+}
+
 
 @app.command()
 def create(
     subject: Annotated[str, typer.Argument(help="The person or service.")],
     role: Annotated[list[str], typer.Option(help="As often as needed.")],
     label: Annotated[str, typer.Option(help="What it is for.")] = "",
+    door: Annotated[
+        str, typer.Option(help="http, or telegram: a code for the bot.")
+    ] = "http",
     url: Url = "",
     key_file: KeyFile = None,
     as_json: Json = False,
 ) -> None:
     """Make a key; it is shown this once."""
-    body = {"subject": subject, "roles": role, "label": label}
+    body = {"subject": subject, "roles": role, "label": label, "door": door}
     answer = client(url, key_file).call("POST", "/api/v1/keys", body)
     if answer.status != 201:
         raise refused(answer)
@@ -32,7 +40,7 @@ def create(
         emit(answer.body)
     else:
         screen.print(answer.body["key"], soft_wrap=True)
-        margin.print("Keep it: it is not shown again.", style="yellow")
+        margin.print(_NEXT[door], style="yellow")
 
 
 @app.command("list")
@@ -46,12 +54,13 @@ def list_(
         return
 
     table(
-        ("id", "subject", "roles", "label", "created", "ends"),
+        ("id", "subject", "roles", "door", "label", "created", "ends"),
         (
             (
                 row["id"],
                 row["subject"],
                 ", ".join(row["roles"]),
+                row["door"],
                 row["label"],
                 row["created_at"][:16].replace("T", " "),
                 "revoked" if row["revoked_at"] else row["expires_at"] or "",

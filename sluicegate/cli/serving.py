@@ -14,17 +14,26 @@ from sluicegate.config import load_settings
 from store import open_store
 
 Role = Annotated[str, typer.Option(help="all, gateway, coordinator or worker.")]
+Telegram = Annotated[
+    str, typer.Option(help="off, webhook or polling, instead of telegram.mode.")
+]
 Port = Annotated[
     int | None, typer.Option(help="Instead of server.port; 0: a free one.")
 ]
 
 
-def serve(config: Config = None, role: Role = "all", port: Port = None) -> None:
+def serve(
+    config: Config = None,
+    role: Role = "all",
+    port: Port = None,
+    telegram: Telegram = "",
+) -> None:
     """Start the service and stay until it is told to stop."""
     # the heavy half of the system is only imported where it runs
     from sluicegate.process import run_service
 
-    raise SystemExit(run_service(config_path(config), role=role, port=port))
+    path = config_path(config)
+    raise SystemExit(run_service(path, role=role, port=port, telegram=telegram))
 
 
 def demo(

@@ -6,14 +6,17 @@ import hashlib
 import hmac
 import secrets
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 from agents.coordinator import explain
 from contracts import ConfigurationError, DecisionRecord, JsonObject
 from gateways.http import Cursors, Door, serve_health, serve_http
+from gateways.telegram import PATH, Office, open_telegram, webhook
 from sluicegate import __version__
 from sluicegate.config import Settings
 from sluicegate.material import keep
-from sluicegate.wiring.parts import Parts, bus_key_of
+from sluicegate.telegram import telegram_of
+from sluicegate.wiring.parts import TENANT, Parts, bus_key_of
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -29,12 +32,23 @@ async def open_door(parts: Parts, life: AsyncExitStack) -> str:
         serving = serve_health(door, server.host, server.health_port)
         return f"http://{server.host}:{await life.enter_async_context(serving)}"
 
+    door = replace(door, hooks={PATH: webhook(await _telegram(parts, life))})
     serving = serve_http(door, server.host, server.port)
     port = await life.enter_async_context(serving)
     url = server.public_url or f"http://{server.host}:{port}"
     kept = parts.settings.data_dir / "service.url"
     kept.write_text(url + "\n", encoding="utf-8")
     return url
+
+
+async def _telegram(parts: Parts, life: AsyncExitStack) -> Office | None:
+    """Open the Telegram door, if there is one. Raises ConfigurationError."""
+    settings = telegram_of(parts.settings, TENANT)
+    if settings is None:
+        return None
+
+    opening = open_telegram(settings, parts.store, parts.bus, parts.clock)
+    return await life.enter_async_context(opening)
 
 
 def refuse_open_doors(settings: Settings) -> None:

@@ -5,6 +5,6 @@
 
 from __future__ import annotations
 
-from agents.coordinator.approvals.approvers import check_approver, known_as
+from agents.coordinator.approvals.approvers import check_approver
 
-__all__ = ["check_approver", "known_as"]
+__all__ = ["check_approver"]

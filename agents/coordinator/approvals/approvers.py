@@ -2,23 +2,7 @@
 
 from __future__ import annotations
 
-from contracts import ROLES, Approval, PermanentError, Principal, holds_role
-
-
-def known_as(principal: Principal) -> tuple[str, ...]:
-    """Every name under which a policy may have asked this principal."""
-    roles = [f"role:{r}" for r in sorted(ROLES) if holds_role(principal.permissions, r)]
-    return (*roles, f"subject:{principal.subject}", *_credential(principal))
-
-
-def _credential(principal: Principal) -> tuple[str, ...]:
-    match principal.kind:
-        case "api_key":
-            return (f"key:{principal.id}",)
-        case "telegram":
-            return (f"telegram:{principal.id.removeprefix('tg_')}",)
-        case _:
-            return ()
+from contracts import Approval, PermanentError, Principal, known_as
 
 
 def check_approver(approval: Approval, principal: Principal) -> None:

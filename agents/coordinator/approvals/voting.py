@@ -11,7 +11,6 @@ from typing import Literal, NamedTuple
 import structlog
 
 from agents.coordinator.approvals import ballots
-from agents.coordinator.approvals.approvers import known_as
 from agents.coordinator.gate import Gate
 from agents.coordinator.releasing import NAME, Asker, Releases
 from agents.coordinator.ruling import Ruling, with_grants
@@ -29,6 +28,7 @@ from contracts import (
     SluicegateError,
     TemporaryError,
     Timestamp,
+    known_as,
     read,
     stamp,
 )

@@ -1,0 +1,86 @@
+"""What every part of the Telegram door works with."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from bus import Bus
+from contracts import (
+    Channel,
+    Clock,
+    DoorRecord,
+    Timestamp,
+    delivery,
+    stamp,
+)
+from gateways.telegram.bot_api import BotApi
+from gateways.telegram.pacing import Pacing
+from gateways.telegram.records import Records
+from gateways.telegram.settings import DOOR, TelegramSettings
+from store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """The door's means, and the bells that wake its parts."""
+
+    settings: TelegramSettings
+    store: Store
+    bus: Bus
+    clock: Clock
+    api: BotApi
+    records: Records
+    pacing: Pacing = field(default_factory=Pacing)
+    came_in: asyncio.Event = field(default_factory=asyncio.Event)
+    """An update waits to be heard."""
+
+    goes_out: asyncio.Event = field(default_factory=asyncio.Event)
+    """A text waits to be sent."""
+
+    @property
+    def tenant(self) -> str:
+        """The tenant whose bot this is."""
+        return self.settings.tenant
+
+    def at(self) -> Timestamp:
+        """Now, as text."""
+        return stamp(self.clock.now())
+
+    async def tell(
+        self,
+        chat_id: int,
+        text: str,
+        id_: str,
+        buttons: tuple[tuple[str, str], ...] = (),
+    ) -> DoorRecord:
+        """Lay a text out for a chat; the same id again is the same text."""
+        record = delivery(
+            text,
+            id_=id_,
+            tenant=self.tenant,
+            channel=channel_of(chat_id),
+            at=self.at(),
+            buttons=[list(one) for one in buttons],
+        )
+        stored, _ = await self.store.door_records.add(record)
+        self.goes_out.set()
+        return stored
+
+    async def rest(self, bell: asyncio.Event) -> None:
+        """Return when a bell rings, or when it is time to look all the same."""
+        sleep = asyncio.create_task(
+            self.clock.sleep(self.settings.look_s), name="telegram looks again"
+        )
+        ring = asyncio.create_task(bell.wait(), name="telegram bell")
+        try:
+            await asyncio.wait({sleep, ring}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sleep.cancel()
+            ring.cancel()
+            bell.clear()
+
+
+def channel_of(chat_id: int) -> Channel:
+    """A chat as decisions and conversations name it."""
+    return Channel(kind=DOOR, address=str(chat_id))
