@@ -21,6 +21,7 @@ from contracts import (
 )
 
 _STREAM_TIMEOUT_S = 60.0
+_LONGEST_WAIT_S = 60.0
 
 
 class Response(NamedTuple):
@@ -104,8 +105,9 @@ class Client:
         A stream that was cut because we were slow is taken up again.
         Raises TemporaryError if it breaks off, PermanentError if it is refused.
         """
+        path = f"/api/v1/runs/{run_id}/events"
         while True:
-            for event in self._stream(run_id, after):
+            for event in self._stream("GET", _target(path, {"after": after})):
                 if event.type == "error":
                     raise refused(Response(200, event.data, {}))
 
@@ -119,12 +121,24 @@ class Client:
             else:
                 raise TemporaryError(f"The stream from {self.url} broke off.")
 
-    def _stream(self, run_id: str, after: int) -> Iterator[Event]:
+    def say(self, conversation: str, text: str, timeout_s: float) -> Iterator[Event]:
+        """Say something; ``delta`` events, then ``reply``, ``error`` or ``open``.
+
+        Raises TemporaryError if the stream breaks off, PermanentError if it is refused.
+        """
+        path = f"/api/v1/conversations/{conversation}/messages"
+        body = {"text": text, "timeout_s": min(timeout_s, _LONGEST_WAIT_S)}
+        yield from self._stream("POST", _target(path, None), body)
+
+    def _stream(self, method: str, target: str, body: Any = None) -> Iterator[Event]:
         connection = self._connection(_STREAM_TIMEOUT_S)
-        path = _target(f"/api/v1/runs/{run_id}/events", {"after": after})
         headers = {**self._headers(), "Accept": "text/event-stream"}
+        data = None if body is None else json.dumps(body).encode()
+        if data is not None:
+            headers["Content-Type"] = "application/json"
+
         try:
-            connection.request("GET", path, headers=headers)
+            connection.request(method, target, data, headers)
             answer = connection.getresponse()
             if answer.status == 204:
                 yield Event("", "end", {})

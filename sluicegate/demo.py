@@ -13,13 +13,14 @@ import anyio.to_thread
 from rich.rule import Rule
 
 from contracts import JsonObject, TemporaryError
+from sluicegate.cli.chat import Talk, begin, scripted_note
 from sluicegate.cli.options import shipped
 from sluicegate.cli.running import event_line
 from sluicegate.cli.screen import DONE, FAILED, coloured, pretty, screen
 from sluicegate.cli.tracing import draw
 from sluicegate.client import Client, find_client, refused
 from sluicegate.clock import SystemClock
-from sluicegate.config import HttpTools, Settings
+from sluicegate.config import HttpTools, Llm, Settings
 from sluicegate.invocation import COMMAND
 from sluicegate.process import configure, has_uvloop, settings_of
 from sluicegate.roles import ALL
@@ -27,6 +28,8 @@ from sluicegate.wiring import open_service
 
 _HERE = "http://127.0.0.1:8080"
 """Where the tools of the examples call, until they are loaded."""
+
+_PATIENCE_S = 30.0
 
 _OWN = HttpTools(allow_private=("127.0.0.1",))
 """The tools of the demo call the service itself."""
@@ -41,7 +44,7 @@ def run_demo(path: Path, *, port: int | None, keep: bool) -> int:
         return show(service)
 
     tools = settings.tools.model_copy(update={"http": _OWN})
-    settings = settings.model_copy(update={"tools": tools})
+    settings = settings.model_copy(update={"tools": tools, "llm": _model(settings)})
     configure(settings, terminal_level="error")
     options = {"use_uvloop": has_uvloop()}
     return anyio.run(_serve_and_show, settings, keep, backend_options=options)
@@ -63,7 +66,34 @@ def show(service: Client) -> int:
 
     screen.print(Rule("the verdict", align="left"))
     pretty(answer.body["verdict"])
-    return _show_run(service, str(answer.body["outcome"]["result"]["run_id"]))
+    ended = _show_run(service, str(answer.body["outcome"]["result"]["run_id"]))
+    return ended or _converse(service)
+
+
+def _model(settings: Settings) -> Llm:
+    """The model that is configured; where none is, one that answers from a file."""
+    if settings.llm.provider:
+        return settings.llm
+
+    script = str(shipped("examples") / "conversation.json")
+    return settings.llm.model_copy(update={"provider": "scripted", "script": script})
+
+
+def _converse(service: Client) -> int:
+    """Say two things in a conversation, and show what the gate saw of them."""
+    screen.print(Rule("a conversation", align="left"))
+    conversation = begin(service)
+    talk = Talk(service, conversation, _PATIENCE_S, as_json=False)
+    for text in ("What can you do?", "Greet Grace"):
+        screen.print(f"> {text}", style="bold", markup=False)
+        if talk.say(text):
+            return FAILED
+
+    note = scripted_note(service, conversation)
+    if note:
+        screen.print(note, style="yellow", markup=False)
+
+    return DONE
 
 
 def load_examples(service: Client) -> Iterator[str]:
@@ -113,6 +143,7 @@ def _say_what_to_try(url: str) -> None:
         f"  {COMMAND} run greet -i name=Grace --watch\n"
         f"  {COMMAND} run fetch-and-summarise --watch\n"
         f"  {COMMAND} run order -i item=lamp -i quantity=2 --watch   (asks a person)\n"
+        f"  {COMMAND} chat\n"
         f"  {COMMAND} approvals\n"
         f"  {COMMAND} ledger verify\n"
         "Ctrl-C ends it."

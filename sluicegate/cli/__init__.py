@@ -19,6 +19,7 @@ from sluicegate.cli import (
     serving,
     tracing,
 )
+from sluicegate.cli.chat import chat
 from sluicegate.cli.doctor import doctor
 from sluicegate.cli.logbook import logs
 from sluicegate.cli.screen import CONFIGURATION, fail, margin
@@ -34,6 +35,7 @@ app.command()(serving.demo)
 app.command()(serving.migrate)
 app.command()(running.run)
 app.command()(running.decide)
+app.command()(chat)
 app.command()(approvals.approvals)
 app.command()(approvals.approve)
 app.command()(approvals.refuse)
