@@ -41,6 +41,7 @@ RunEventType = Literal[
     "model_request",
     "model_response",
     "model_error",
+    "model_told",
     "approval_requested",
     "approval_granted",
     "approval_refused",
@@ -118,9 +119,27 @@ EVENTS: dict[str, EventRow] = {
         "Whether the call happened is not known.",
         "call_id, reason: timeout, lost or canceled, error, crashed",
     ),
-    "model_request": EventRow("model", "A real model is about to be called."),
-    "model_response": EventRow("model", "The model answered.", "usage, cost"),
-    "model_error": EventRow("model", "The model call failed.", "error"),
+    "model_request": EventRow(
+        "model",
+        "A real model is about to be called; written before the call.",
+        "call_id, stage, turn",
+    ),
+    "model_response": EventRow(
+        "model",
+        "The model answered; written before anything follows from it.",
+        "call_id, text, functions, breach, usage, cost, provider, model, response_id, "
+        "request_id, latency_ms",
+    ),
+    "model_error": EventRow(
+        "model",
+        "The model call failed, or its answer got lost.",
+        "call_id, error, again, after_s, crashed, usage, cost",
+    ),
+    "model_told": EventRow(
+        "model",
+        "What the model is told of a function that it called.",
+        "function, output",
+    ),
     "approval_requested": EventRow(
         "approval", "People are asked.", "approval_id, decision_id, rules, expires_at"
     ),

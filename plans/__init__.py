@@ -14,6 +14,7 @@ from plans.compile import (
     read_definition,
     read_workflow,
     references,
+    workflow_of,
 )
 from plans.fold import Progress, apply, fold, resume_fold
 from plans.graph import Frontier, Routes, Settled, Values, routes
@@ -47,4 +48,5 @@ __all__ = [
     "references",
     "resume_fold",
     "routes",
+    "workflow_of",
 ]

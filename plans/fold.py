@@ -15,7 +15,14 @@ from contracts import (
     RunState,
     RunStatus,
 )
-from plans.progress import OpenCall, Progress, Signal
+from plans.progress import (
+    ModelTurn,
+    NodeProgress,
+    OpenCall,
+    Progress,
+    Signal,
+    Wish,
+)
 
 __all__ = ["STATUS_AT_END", "Progress", "apply", "fold", "resume_fold"]
 
@@ -126,6 +133,7 @@ def _node_start(run: Progress, event: RunEvent) -> None:
     node.wait = said.get("wait")
     node.held = None
     node.carried = "carried" in said
+    node.turns = []
     run.step = said.get("step", run.step)
 
 
@@ -195,7 +203,50 @@ def _tool_answered(run: Progress, event: RunEvent) -> None:
         node.since = event.seq
 
 
+def _model_request(run: Progress, event: RunEvent) -> None:
+    node, said = run.node(event.node_id), event.payload
+    node.status = "running"
+    node.call = OpenCall(said["call_id"], "", "idempotent", "")
+    node.answer = node.held = None
+
+
+def _model_error(run: Progress, event: RunEvent) -> None:
+    node = run.node(event.node_id)
+    node.call = None
+    node.answer = event
+    _count(run, event)
+
+
 def _model_response(run: Progress, event: RunEvent) -> None:
+    node, said = run.node(event.node_id), event.payload
+    node.call = None
+    node.answer = event
+    wishes = tuple(Wish(**one) for one in said.get("functions", ()))
+    node.turns.append(ModelTurn(said.get("text", ""), wishes, said.get("breach")))
+    _wait_for_wish(node)
+    _count(run, event)
+
+
+def _model_told(run: Progress, event: RunEvent) -> None:
+    node, said = run.node(event.node_id), event.payload
+    node.call = node.answer = None
+    if node.turns:
+        node.turns[-1].told[said["function"]] = said["output"]
+
+    _wait_for_wish(node)
+
+
+def _wait_for_wish(node: NodeProgress) -> None:
+    """The gate is asked about the next function, if there is one to ask about."""
+    wish = node.wish
+    judged = wish is not None and wish.decision_id is not None
+    node.status = "waiting" if judged else "running"
+    node.decision_id = wish.decision_id if wish is not None else None
+    node.approval_id = node.approval_ends = node.held = None
+    node.granted = node.approved = False
+
+
+def _count(run: Progress, event: RunEvent) -> None:
     used = event.payload.get("usage") or {}
     tokens = run.usage.tokens + int(used.get("tokens", 0))
     cost = run.usage.cost + float(event.payload.get("cost") or 0.0)
@@ -225,7 +276,6 @@ def _fault(event: RunEvent) -> Fault | None:
 _APPLY: dict[str, Callable[[Progress, RunEvent], None]] = {
     **dict.fromkeys(TERMINAL, _ended),
     **dict.fromkeys(("tool_result", "tool_error", "tool_unknown"), _tool_answered),
-    **dict.fromkeys(("model_request", "model_error"), _nothing),
     **dict.fromkeys(("approval_refused", "approval_expired"), _nothing),
     "run_created": _run_created,
     "run_claimed": _run_claimed,
@@ -239,7 +289,10 @@ _APPLY: dict[str, Callable[[Progress, RunEvent], None]] = {
     "node_skipped": _node_skipped,
     "node_retry": _node_retry,
     "tool_call": _tool_call,
+    "model_request": _model_request,
     "model_response": _model_response,
+    "model_error": _model_error,
+    "model_told": _model_told,
     "approval_requested": _approval_requested,
     "approval_granted": _approval_granted,
 }

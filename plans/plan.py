@@ -13,6 +13,7 @@ from contracts import JsonObject, Problem
 from contracts.definitions import (
     Described,
     Risk,
+    Stage,
     Tool,
     Workflow,
     WorkflowNode,
@@ -51,6 +52,31 @@ class PlanEdge:
 
 
 @dataclass(frozen=True, slots=True)
+class StageTool:
+    """A tool that a model may call within a stage."""
+
+    tool: Tool
+    input_schema: Schema | None = None
+    output_schema: Schema | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A stage, ready to ask a model with; ``input`` is all its template sees."""
+
+    stage: Stage
+    instructions: Template
+    tools: Mapping[str, StageTool] = field(default_factory=dict)
+    """By the name under which the model calls them."""
+
+    routes: Mapping[str, str] = field(default_factory=dict)
+    """Of a node that picks a way: the node that each name leads to."""
+
+    default: str | None = None
+    """Where it leads if the model picks none of them."""
+
+
+@dataclass(frozen=True, slots=True)
 class PlanNode:
     """A node with everything compiled that it needs to run."""
 
@@ -69,6 +95,11 @@ class PlanNode:
     input_schema: Schema | None = None
     output_schema: Schema | None = None
     tool: Tool | None = None
+    prompt: Prompt | None = None
+    """What a model is asked with, if the node asks one."""
+
+    knowledge: Mapping[str, JsonObject] = field(default_factory=dict)
+    """What the node may look up, by name."""
 
     @property
     def id(self) -> str:

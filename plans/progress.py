@@ -37,6 +37,37 @@ class OpenCall:
     key: str
 
 
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A function that a model called in its answer."""
+
+    id: str
+    name: str
+    arguments: str
+    input: JsonObject | None = None
+    """The arguments as they are used; None if they cannot be."""
+
+    decision_id: str | None = None
+    """What judges the call; None if there is nothing to judge."""
+
+
+@dataclass(slots=True)
+class ModelTurn:
+    """One answer of a model, and what it was told of the functions it called."""
+
+    text: str = ""
+    wishes: tuple[Wish, ...] = ()
+    breach: JsonObject | None = None
+    """How the answer breaks its contract."""
+
+    told: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def next(self) -> Wish | None:
+        """The first function of which the model was told nothing yet."""
+        return next((one for one in self.wishes if one.id not in self.told), None)
+
+
 @dataclass(slots=True)
 class NodeProgress:
     """How far one node is; below the error only the engine looks."""
@@ -80,12 +111,20 @@ class NodeProgress:
     answer: RunEvent | None = None
     """The last answer to a call, until something follows from it."""
 
+    turns: list[ModelTurn] = field(default_factory=list)
+    """The answers of the model in this attempt."""
+
     wait: JsonObject | None = None
     held: str | None = None
     """``budget`` or ``frozen``: what keeps it from its call."""
 
     will: Will | None = None
     retry_at: Timestamp | None = None
+
+    @property
+    def wish(self) -> Wish | None:
+        """The function that the model waits for."""
+        return self.turns[-1].next if self.turns else None
 
     @classmethod
     def of(cls, state: NodeState) -> NodeProgress:

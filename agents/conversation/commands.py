@@ -16,6 +16,7 @@ HELP = """\
 /cancel RUN – cancel a run
 /pending – what waits for a person
 /approve ID · /refuse ID – vote on it
+/bind FLOW · /unbind – talk to an agent flow
 Anything else is answered in conversation."""
 
 _ID = re.compile(ID_PATTERN)
@@ -94,7 +95,19 @@ def _value(text: str) -> Any:
         return text
 
 
+def _bind(name: str, given: list[str]) -> Command:
+    if name == "unbind":
+        return Command(name, "conversation.unbind", {})
+
+    if len(given) != 1:
+        return Command(name, problem="Name an agent flow: /bind FLOW")
+
+    return Command(name, "conversation.bind", {"flow": given[0]})
+
+
 _WITH_WORDS = {
+    "bind": _bind,
+    "unbind": _bind,
     "run": _run,
     "status": _of_run,
     "cancel": _of_run,

@@ -13,12 +13,17 @@ from contracts import (
     Approved,
     ChatMessage,
     Fault,
+    JsonObject,
     Outcome,
     PermanentError,
+    Recollection,
     TurnEventType,
     derived_id,
 )
 from contracts.failpoints import reach
+
+_CARRIED_OUT_ELSEWHERE = frozenset({"command", "flow"})
+"""Turns whose first decision is an action that the run entry settles."""
 
 
 class Ending:
@@ -31,8 +36,18 @@ class Ending:
         self._book = desk.book
         self._log = desk.log
 
-    async def end(self, turn: Turn, reply: str, waits: Iterable[str] = ()) -> None:
-        """Reply, and write all that the turn leaves behind at once."""
+    async def end(
+        self,
+        turn: Turn,
+        reply: str,
+        waits: Iterable[str] = (),
+        *,
+        cached_state: JsonObject | None = None,
+    ) -> None:
+        """Reply, and write all that the turn leaves behind at once.
+
+        ``cached_state`` takes the place of what the conversation's flow remembered.
+        """
         if turn.reply is None:
             self._log.say(turn.id, "reply_made", text=reply)
             await self._log.keep()
@@ -48,7 +63,7 @@ class Ending:
             "decisions": proposed,
             "runs": runs,
         }
-        if turn.kind != "command":
+        if turn.kind not in _CARRIED_OUT_ELSEWHERE:
             outcome = Outcome(
                 decision_id=turn.first.decision.id, state="succeeded", result=told
             )
@@ -59,10 +74,22 @@ class Ending:
         messages = self._messages(turn, reply)
         what: TurnEventType = "turn_awaiting" if waits else "turn_ended"
         self._log.say(turn.id, what, **told, waits=waits, messages=len(messages))
-        await self._log.keep(messages=messages)
+        recollection = await self._recollection(cached_state)
+        await self._log.keep(messages=messages, recollection=recollection)
         reach("C7")
         await self._desk.remember(messages)
         self._desk.lines.info("turn.ended", turn_id=turn.id, ending=what)
+
+    async def _recollection(
+        self, cached_state: JsonObject | None
+    ) -> Recollection | None:
+        """What the conversation carries on; None if it is what it was."""
+        if cached_state is None:
+            return None
+
+        row = await self._means.store.conversations.get(self._row.tenant, self._row.id)
+        known = self._row.recollection if row is None else row.recollection
+        return known.model_copy(update={"cached_state": cached_state})
 
     async def fail(self, turn: Turn, error: PermanentError) -> None:
         """Say that the turn failed; nothing of it is remembered but its log."""
@@ -71,7 +98,9 @@ class Ending:
         outcome = Outcome(
             decision_id=turn.first.decision.id, state="failed", error=Fault.of(error)
         )
-        await self._settle_decision(turn, outcome)
+        if turn.kind not in _CARRIED_OUT_ELSEWHERE:
+            await self._settle_decision(turn, outcome)
+
         told = {"text": reply, "buttons": []}
         self._log.say(turn.id, "turn_failed", reply=told, error=fault)
         await self._log.keep()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from agents.conversation import opening
 from agents.conversation.desk import Desk
 from agents.conversation.opening import Asker, command_of
+from agents.conversation.scripted import Script, script_of
 from agents.conversation.turns import run_of
 from contracts import DecisionRecord, InboxItem, JsonObject, new_id, turn_id_of
 from contracts.failpoints import reach
@@ -43,13 +44,21 @@ class Hearing:
         if command_of(item) is None and self._book.thinking is not None:
             return False
 
-        settings = self._means.settings
-        ttl_s = settings.verdict_ttl_s
-        new = opening.opened_by_words(self._row, item, self._log.at, ttl_s)
+        ttl_s, at = self._means.settings.verdict_ttl_s, self._log.at
+        script = await self._script(item) if command_of(item) is None else None
+        new = opening.opened_by_words(self._row, item, script, at, ttl_s)
         await self._desk.open(
             item, new, item.body.get("correlation_id") or new_id("msg")
         )
         return True
+
+    async def _script(self, item: InboxItem) -> Script | None:
+        """What a bound conversation runs; it may have been bound just now."""
+        row = await self._means.store.conversations.get(self._row.tenant, self._row.id)
+        if row is None or row.flow is None:
+            return None
+
+        return script_of(row.flow, item, await self._desk.memory(), row.recollection)
 
     async def _hear_answer(self, item: InboxItem) -> bool:
         """A verdict or outcome of an open turn, or of one that waited for it."""

@@ -11,6 +11,7 @@ from contracts import (
     ChatMessage,
     Clock,
     ConversationRow,
+    Recollection,
     StoreUnavailable,
     Timestamp,
     TurnEvent,
@@ -67,7 +68,12 @@ class TalkLog:
         """The next append answers this item of the inbox."""
         self._handled.append(item_id)
 
-    async def keep(self, *, messages: Sequence[ChatMessage] = ()) -> None:
+    async def keep(
+        self,
+        *,
+        messages: Sequence[ChatMessage] = (),
+        recollection: Recollection | None = None,
+    ) -> None:
         """Store what was said; waits for a store that does not answer.
 
         Until the conversation is given back, it is looked at when our claim ends.
@@ -82,6 +88,7 @@ class TalkLog:
             handled=tuple(self._handled),
             messages=tuple(messages),
             state=self.book.state,
+            recollection=recollection,
             wake_at=self.at,
         )
         await self._append(append)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import anyio
 
@@ -14,10 +14,12 @@ from agents.conversation.ending import Ending
 from agents.conversation.functions import MOST_CALLS, proposal_of
 from agents.conversation.opening import PROPOSER
 from agents.conversation.prompting import request_of
+from agents.conversation.scripted import answer_in
 from agents.conversation.telling import Telling
 from agents.conversation.thinking import Call, Thinking
 from agents.conversation.turns import Proposed, Turn
 from contracts import (
+    CODES,
     ENDED,
     Approved,
     Awaiting,
@@ -66,6 +68,11 @@ class Minding:
 
             return
 
+        late = answer_in(turn.context) if not turn.steps else None
+        if late is not None:
+            await self._ending.end(turn, late.reply, cached_state=late.cached_state)
+            return
+
         last = turn.steps[-1] if turn.steps else None
         if last is None or turn.asked > len(turn.steps):
             await self._ask(turn, verdict)
@@ -79,6 +86,29 @@ class Minding:
                 await self._ending.end(turn, _reply(turn, last.answer.text), waits)
             else:
                 await self._ask(turn, verdict)
+
+    async def follow(self, turn: Turn) -> None:
+        """The next thing that a turn with an agent flow does: its run answers."""
+        first = turn.first
+        if first.run_id and await self._has_come([first], turn):
+            await self._answer(turn, first)
+        elif first.is_settled and not first.run_id:
+            waits = [first.decision.id] if awaits(first) else []
+            await self._ending.end(turn, wording.told(first), waits)
+
+    async def _answer(self, turn: Turn, first: Proposed) -> None:
+        """Say what the flow said; a run that failed changes nothing."""
+        answer, run = answer_in(first.run), first.run or {}
+        if answer is not None:
+            await self._ending.end(turn, answer.reply, cached_state=answer.cached_state)
+        elif run.get("status") in ENDED:
+            error = run.get("error") or {}
+            code = str(error.get("code") or "internal")
+            message = str(error.get("message") or "")
+            known = code if code in CODES else "internal"
+            await self._ending.fail(turn, PermanentError(message, code=known))
+        else:
+            await self._ending.end(turn, wording.goes_on(first.run_id, run))
 
     async def _ask(self, turn: Turn, verdict: Approved) -> None:
         """Begin the next call of the model, if the turn's limits allow one."""
@@ -177,9 +207,11 @@ class Minding:
 
     async def _is_settled(self, turn: Turn) -> bool:
         """Whether all that the last answer began has come to something."""
-        waiting = [
-            one for one in turn.steps[-1].proposed.values() if not one.is_settled
-        ]
+        return await self._has_come(turn.steps[-1].proposed.values(), turn)
+
+    async def _has_come(self, proposed: Iterable[Proposed], turn: Turn) -> bool:
+        """Whether all of these have come to something; runs are looked at."""
+        waiting = [one for one in proposed if not one.is_settled]
         now = self._means.clock.now().timestamp()
         for one in waiting:
             began = moment(one.decision.created_at).timestamp()

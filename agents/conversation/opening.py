@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from agents.conversation.commands import Command, parse
+from agents.conversation.scripted import Script
 from agents.conversation.turns import TurnKind
 from contracts import (
     Action,
@@ -21,6 +22,9 @@ from contracts import (
     read,
     turn_id_of,
 )
+
+_OF_THIS = frozenset({"conversation.bind", "conversation.unbind"})
+"""Actions on the very conversation in which they are said."""
 
 PROPOSER = Proposer(kind="agent", id="conversation")
 
@@ -52,13 +56,22 @@ def command_of(item: InboxItem) -> Command | None:
 
 
 def opened_by_words(
-    row: ConversationRow, item: InboxItem, at: Timestamp, ttl_s: float
+    row: ConversationRow,
+    item: InboxItem,
+    script: Script | None,
+    at: Timestamp,
+    ttl_s: float,
 ) -> Opening:
-    """The turn of a text: a command's own action, or a turn to think about it."""
+    """The turn of a text: a command's action, a flow's run, or a turn to think."""
     command = command_of(item)
+    kind: TurnKind = "flow"
+    action: Action = "workflow.run"
     if command is not None and command.action is not None:
-        kind: TurnKind = "command"
-        action, args = command.action, command.args or {}
+        kind, action, args = "command", command.action, command.args or {}
+        if action in _OF_THIS:
+            args = {**args, "conversation_id": row.id}
+    elif command is None and script is not None:
+        args = {"flow": script.flow, "input": script.given}
     else:
         kind = "talk" if command is None else "told"
         action, args = _turn(row, item)

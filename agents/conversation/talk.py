@@ -106,7 +106,9 @@ class Talk:
         if verdict is None and outcome is None:
             return
 
-        if turn.kind == "command":
+        if turn.kind == "flow":
+            await self._minding.follow(turn)
+        elif turn.kind == "command":
             if turn.first.is_settled:
                 waits = [turn.first.decision.id] if awaits(turn.first) else []
                 await self._ending.end(turn, wording.told(turn.first), waits)

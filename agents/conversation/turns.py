@@ -24,8 +24,8 @@ from contracts import (
     read,
 )
 
-TurnKind = Literal["talk", "continuation", "command", "told"]
-"""``told`` is answered with a text of ours, without a model."""
+TurnKind = Literal["talk", "continuation", "command", "told", "flow"]
+"""``told`` is answered with a text of ours, ``flow`` by the run of an agent flow."""
 
 _VERDICT: TypeAdapter[Verdict] = TypeAdapter(Verdict)
 
@@ -96,7 +96,7 @@ class Turn:
 
     def waiting(self) -> Iterable[Proposed]:
         """Decisions of the turn whose end is still to come."""
-        if self.kind == "command" and not self.first.is_settled:
+        if self.kind in ("command", "flow") and not self.first.is_settled:
             yield self.first
 
         for step in self.steps:
@@ -111,7 +111,7 @@ class Turn:
     @property
     def is_thinking(self) -> bool:
         """Whether text that comes meanwhile waits for its end."""
-        return self.kind in ("talk", "continuation")
+        return self.kind in ("talk", "continuation", "flow")
 
 
 class Book:

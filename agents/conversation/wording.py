@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from agents.conversation.turns import Proposed
-from contracts import Approved, Awaiting, Decision, ModelAnswer, Refused
+from contracts import (
+    Approved,
+    Awaiting,
+    Decision,
+    JsonObject,
+    ModelAnswer,
+    Refused,
+)
 
 _BECAUSE = {
     "model_not_configured": "No model is configured here yet.",
@@ -60,6 +67,12 @@ def told(proposed: Proposed) -> str:
 
     why = outcome.error.message if outcome.error else f"It is {outcome.state}."
     return f"Not done: {what(decision)}. {why}"
+
+
+def goes_on(run_id: str, run: JsonObject) -> str:
+    """What a person is told of a run that takes longer than a turn waits."""
+    why = f" ({run['paused_reason']})" if run.get("paused_reason") else ""
+    return f"This goes on{why}; its answer comes by itself. See /status {run_id}"
 
 
 def what(decision: Decision) -> str:

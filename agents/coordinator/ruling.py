@@ -23,6 +23,7 @@ NO_PLAN: JsonObject = {
     "nodes": 0,
     "tools": [],
     "effects": [],
+    "models": [],
     "approvals": [],
     "cost_estimate": {},
     "published": False,

@@ -89,6 +89,14 @@ ROUTES: tuple[Route, ...] = (
     *_of_definitions(
         "/workflows", DefinitionRoutes("workflow", "workflow.save", "workflow.delete")
     ),
+    *_of_definitions(
+        "/stages", DefinitionRoutes("stage", "stage.save", "stage.delete")
+    ),
+    *_of_definitions("/flows", DefinitionRoutes("flow", "flow.save", "flow.delete")),
+    *_of_definitions(
+        "/knowledge",
+        DefinitionRoutes("knowledge", "knowledge.save", "knowledge.delete"),
+    ),
     Route("GET", "/conversations", conversations.listing),
     Route("POST", "/conversations", conversations.create, None),
     Route("GET", "/conversations/{id}", conversations.one),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from plans.compile.checking import check_stage, check_tool
 from plans.compile.compiler import compile_workflow
 from plans.compile.definitions import read_definition, read_workflow
+from plans.compile.flows import workflow_of
 from plans.compile.kinds import KINDS
 from plans.compile.referring import references
 
@@ -16,4 +17,5 @@ __all__ = [
     "read_definition",
     "read_workflow",
     "references",
+    "workflow_of",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
+from typing import Literal
 
 from contracts import InvalidInput, JsonObject, Problem, invalid
 from contracts.definitions import Workflow, WorkflowNode
@@ -26,18 +27,17 @@ def compile_workflow(
     digest: str,
     catalog: Catalog,
     *,
-    at: str = "",
     known: Collection[str] = (),
+    kind: Literal["workflow", "flow"] = "workflow",
 ) -> Plan:
     """The plan of a workflow: pure, equal arguments give an equal plan.
 
-    ``digest`` is the workflow's own; ``catalog`` holds what it refers to; ``at`` is
-    the JSON Pointer of the workflow in what was sent; ``known`` are further
-    ``kind:name`` for near matches.
+    ``digest`` is the workflow's own; ``catalog`` holds what it refers to; ``known`` are
+    further ``kind:name`` for near matches; ``kind`` is how the definition is pinned.
     Raises InvalidInput: ``details`` hold up to 100 ``problems``, ``missing``
     references, and ``missing_tool_id`` if a tool is the first of them.
     """
-    compiler = _Compiler(workflow, catalog, at)
+    compiler = _Compiler(workflow, catalog)
     missing = compiler.check(known)
     edges, parts = compiler.edges(), compiler.parts()
     if compiler.problems.found:
@@ -47,12 +47,12 @@ def compile_workflow(
     return Plan(
         workflow=workflow,
         digest=digest,
-        pins=pins_of(workflow, digest, catalog),
+        pins=pins_of(f"{kind}:{workflow.name}", digest, workflow, catalog),
         nodes=nodes,
         start=compiler.shape.starts[0].id,
         risk=risk_of(nodes.values()),
         facts=facts_of(nodes),
-        warnings=warnings_of(workflow, nodes, at),
+        warnings=warnings_of(workflow, nodes),
     )
 
 
@@ -71,9 +71,9 @@ def _refused(problems: list[Problem], missing: list[str]) -> InvalidInput:
 class _Compiler:
     """A workflow on its way to a plan, with the problems found so far."""
 
-    def __init__(self, workflow: Workflow, catalog: Catalog, at: str) -> None:
+    def __init__(self, workflow: Workflow, catalog: Catalog) -> None:
         self.workflow = workflow
-        self.problems = Problems(at)
+        self.problems = Problems()
         self.shape = shape_of(skeleton_of(_plain(workflow)))
         for problem in self.shape.problems:
             self.problems.tell(problem.pointer, problem.code, problem.message)
@@ -162,6 +162,8 @@ def _nodes(
             input_schema=parts[name].input_schema,
             output_schema=parts[name].output_schema,
             tool=parts[name].tool,
+            prompt=parts[name].prompt,
+            knowledge=parts[name].knowledge,
         )
         for position, name in enumerate(compiler.ordered)
     }

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import JsonValue
@@ -15,7 +15,10 @@ from contracts import JsonObject
 from contracts.definitions import (
     ApprovalNode,
     Branch,
+    Classify,
     Fail,
+    ModelNode,
+    Retrieve,
     Tool,
     ToolNode,
     Transform,
@@ -23,9 +26,10 @@ from contracts.definitions import (
     WorkflowEnd,
     WorkflowStart,
 )
+from plans.compile import asked
 from plans.compile.scope import Scope
 from plans.expressions import Expression, Template
-from plans.plan import Catalog
+from plans.plan import Catalog, Prompt
 from plans.schemas import Schema
 
 
@@ -59,6 +63,8 @@ class Parts:
     input_schema: Schema | None = None
     output_schema: Schema | None = None
     tool: Tool | None = None
+    prompt: Prompt | None = None
+    knowledge: Mapping[str, JsonObject] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +109,48 @@ def _tool(node: ToolNode, site: Site) -> Parts:
     )
 
 
+def _retrieve(node: Retrieve, site: Site) -> Parts:
+    return Parts(
+        template=site.template(node.query, "query"),
+        knowledge=asked.knowledge_of((node.knowledge,), site.catalog),
+    )
+
+
+def _model(node: ModelNode, site: Site) -> Parts:
+    stage = asked.stage_of(node.stage, site.catalog)
+    template = site.template(node.input, "input")
+    asked.refuse_approval(node, site.at, site.scope.problems)
+    if stage is None:
+        return Parts(template=template)
+
+    return Parts(
+        template=template,
+        input_schema=site.schema(stage.input_schema, "stage"),
+        output_schema=site.schema(stage.output_schema, "stage"),
+        prompt=asked.prompt_of(stage, site.catalog, site.at, site.scope.problems),
+        knowledge=asked.knowledge_of(stage.knowledge, site.catalog),
+    )
+
+
+def _classify(node: Classify, site: Site) -> Parts:
+    template = site.template(node.input, "input")
+    asked.refuse_approval(node, site.at, site.scope.problems)
+    known = asked.stage_of(node.stage, site.catalog) if node.stage else None
+    stage = asked.choosing(node, known)
+    prompt = asked.prompt_of(stage, site.catalog, site.at, site.scope.problems)
+    if prompt is None:
+        return Parts(template=template)
+
+    routes = {route.name: route.to for route in node.routes}
+    return Parts(
+        template=template,
+        input_schema=site.schema(stage.input_schema, "stage"),
+        output_schema=site.schema(stage.output_schema, "routes"),
+        prompt=replace(prompt, routes=routes, default=node.default),
+        knowledge=asked.knowledge_of(stage.knowledge, site.catalog),
+    )
+
+
 def _approval(node: ApprovalNode, site: Site) -> Parts:
     site.schema(node.form_schema, "form_schema")
     return Parts(template=site.fields(message=node.message, show=node.show))
@@ -130,6 +178,9 @@ KINDS: dict[str, Kind] = {
     "branch": Kind(_branch),
     "wait": Kind(_wait, may_fail=True),
     "approval": Kind(_approval, may_fail=True),
+    "model": Kind(_model, may_fail=True),
+    "classify": Kind(_classify, may_fail=True),
+    "retrieve": Kind(_retrieve, may_fail=True),
     "fail": Kind(_fail),
 }
 """Every executable node type."""

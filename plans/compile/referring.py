@@ -6,10 +6,13 @@ from collections.abc import Collection, Iterator
 
 from contracts import nearest
 from contracts.definitions import (
+    AgentFlow,
     CallWorkflow,
     Classify,
+    Described,
     ModelNode,
     Retrieve,
+    Stage,
     ToolNode,
     Use,
     Workflow,
@@ -19,14 +22,25 @@ from plans.compile.scope import Problems
 from plans.plan import Catalog
 
 
-def references(workflow: Workflow) -> frozenset[str]:
-    """``kind:name`` of every definition the workflow names."""
-    return frozenset(name for name, _ in _places(workflow))
+def references(definition: Described) -> frozenset[str]:
+    """``kind:name`` of every definition that a definition names itself."""
+    match definition:
+        case Workflow():
+            return frozenset(name for name, _ in _places(definition))
+        case Stage():
+            return frozenset(_of_stage(definition))
+        case AgentFlow():
+            stages = (node for node in definition.nodes if node.type == "stage")
+            return frozenset(f"stage:{node.stage}" for node in stages)
+        case _:
+            return frozenset()
 
 
-def uses(workflow: Workflow) -> list[str]:
-    """``kind:name`` of every definition its nodes use, sorted."""
-    return sorted({name for name, _ in _node_places(workflow)})
+def uses(workflow: Workflow, catalog: Catalog) -> list[str]:
+    """``kind:name`` of all its nodes use, and of what their stages use, sorted."""
+    named = {name for name, _ in _node_places(workflow)}
+    stages = [catalog[name].body for name in named if name.startswith("stage:")]
+    return sorted(named.union(*map(references, stages)))
 
 
 def check_references(
@@ -38,11 +52,23 @@ def check_references(
     """
     missing: dict[str, None] = {}
     for name, pointer in _places(workflow):
-        if name not in catalog:
-            missing[name] = None
-            problems.tell(pointer, *_told(name, {*catalog, *known}))
+        for used in (name, *_used_by(name, catalog)):
+            if used not in catalog:
+                missing[used] = None
+                problems.tell(pointer, *_told(used, {*catalog, *known}))
 
     return list(missing)
+
+
+def _used_by(name: str, catalog: Catalog) -> list[str]:
+    """What a stage needs besides itself."""
+    entry = catalog.get(name) if name.startswith("stage:") else None
+    return sorted(references(entry.body)) if entry is not None else []
+
+
+def _of_stage(stage: Stage) -> Iterator[str]:
+    yield from (f"knowledge:{name}" for name in stage.knowledge)
+    yield from (f"tool:{name}" for name in stage.tools)
 
 
 def _told(reference: str, known: set[str]) -> tuple[str, str]:

@@ -159,6 +159,9 @@ def _why_not_out(link: Link, source: Spot) -> str:
     if source.type == "branch" and not link.is_case:
         return f"{source.id} leads where its cases and its default say, not by edges."
 
+    if source.type == "classify" and not link.is_case and link.end == "done":
+        return f"{source.id} leads where its routes and its default say, not by edges."
+
     if link.end == "error" and kind is not None and not kind.may_fail:
         return f"{source.id} is a {source.type} and cannot fail."
 

@@ -74,6 +74,10 @@ def skeleton_of(body: JsonObject) -> Skeleton:
     )
 
 
+_WAYS = {"branch": "cases", "classify": "routes"}
+"""Where nodes say themselves where they lead."""
+
+
 def _items(value: JsonValue) -> list[Any]:
     return value if isinstance(value, list) else []
 
@@ -99,14 +103,15 @@ def _link(edge: Any, pointer: str) -> Link | None:
 
 
 def _cases(node: Any, position: int) -> Iterator[Link | None]:
-    """The links a branch makes itself, the default last."""
-    if not isinstance(node, dict) or node.get("type") != "branch":
+    """The links a branch, or a choice of a model, makes itself, the default last."""
+    ways = _WAYS.get(node.get("type", "")) if isinstance(node, dict) else None
+    if ways is None:
         return
 
     at, source = f"/nodes/{position}", node.get("id")
-    for n, case in enumerate(_items(node.get("cases"))):
+    for n, case in enumerate(_items(node.get(ways))):
         said = case if isinstance(case, dict) else {}
-        pointer = f"{at}/cases/{n}/to"
+        pointer = f"{at}/{ways}/{n}/to"
         yield _case(source, said.get("to"), pointer, said.get("when"))
 
     default = node.get("default")

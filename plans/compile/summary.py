@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from contracts import JsonObject, Problem
-from contracts.definitions import Acting, Risk, Workflow
+from contracts.definitions import Acting, Risk, Tool, Workflow
 from plans.compile.referring import uses
-from plans.plan import Catalog, PlanNode
+from plans.plan import Catalog, PlanNode, StageTool
 
 _RISKS: tuple[Risk, ...] = ("low", "medium", "high")
 
 
-def pins_of(workflow: Workflow, digest: str, catalog: Catalog) -> dict[str, str]:
-    """``kind:name`` → digest of the workflow and of everything it uses."""
-    used = {name: catalog[name].digest for name in uses(workflow)}
-    return {f"workflow:{workflow.name}": digest, **used}
+def pins_of(
+    own: str, digest: str, workflow: Workflow, catalog: Catalog
+) -> dict[str, str]:
+    """``kind:name`` → digest of the definition itself and of everything it uses."""
+    used = {name: catalog[name].digest for name in uses(workflow, catalog)}
+    return {own: digest, **used}
 
 
 def risk_of(nodes: Iterable[PlanNode]) -> Risk:
@@ -27,21 +29,36 @@ def risk_of(nodes: Iterable[PlanNode]) -> Risk:
 def facts_of(nodes: Mapping[str, PlanNode]) -> JsonObject:
     """The plan's facts as plain JSON, nodes in the order of the plan."""
     calling = [node for node in nodes.values() if node.tool is not None]
+    asking = [node for node in nodes.values() if node.prompt is not None]
+    within = [(node, one.tool) for node in asking for one in _tools_within(node)]
     return {
         "risk": risk_of(nodes.values()),
         "nodes": len(nodes),
-        "effects": [_effect(node) for node in calling],
-        "tools": sorted({node.tool.name for node in calling if node.tool}),
+        "effects": [
+            *(_effect(node) for node in calling),
+            *(_effect_within(node, tool) for node, tool in within),
+        ],
+        "tools": sorted(
+            {
+                *(node.tool.name for node in calling if node.tool),
+                *(tool.name for _, tool in within),
+            }
+        ),
+        "models": [node.id for node in asking],
         "approvals": [node.id for node in nodes.values() if _asks(node)],
-        "cost_estimate": {"calls": len(calling), "tokens": 0, "cost": 0},
+        "cost_estimate": {
+            "calls": len(calling),
+            "tokens": sum(map(_most_tokens, asking)),
+            "cost": 0,
+        },
     }
 
 
 def warnings_of(
-    workflow: Workflow, nodes: Mapping[str, PlanNode], at: str
+    workflow: Workflow, nodes: Mapping[str, PlanNode]
 ) -> tuple[Problem, ...]:
     """What is allowed and may not do what its author thinks."""
-    placed = ((f"{at}/nodes/{n}", nodes[o.id]) for n, o in enumerate(workflow.nodes))
+    placed = ((f"/nodes/{n}", nodes[o.id]) for n, o in enumerate(workflow.nodes))
     return tuple(
         Problem(pointer=pointer, code="retry_limited", message=_limited(node))
         for pointer, node in placed
@@ -59,6 +76,30 @@ def _effect(node: PlanNode) -> JsonObject:
         "risk": tool.risk,
         "own_decision": node.needs_own_decision,
     }
+
+
+def _effect_within(node: PlanNode, tool: Tool) -> JsonObject:
+    """What a model may do: each call is judged by itself."""
+    return {
+        "node": node.id,
+        "tool": tool.name,
+        "effect": tool.effect,
+        "risk": tool.risk,
+        "own_decision": True,
+    }
+
+
+def _tools_within(node: PlanNode) -> Iterable[StageTool]:
+    return node.prompt.tools.values() if node.prompt is not None else ()
+
+
+def _most_tokens(node: PlanNode) -> int:
+    """What a model may answer at most, all turns together."""
+    if node.prompt is None:
+        return 0
+
+    stage = node.prompt.stage
+    return stage.max_output_tokens * (stage.max_turns if stage.tools else 1)
 
 
 def _asks(node: PlanNode) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bus import Bus
 from runs.carriers.carrying import Carried, Carrier, Use
 from runs.carriers.control import RunControl
-from runs.carriers.conversations import ConversationCreating
+from runs.carriers.conversations import ConversationBinding, ConversationCreating
 from runs.carriers.dead_letters import DeadLetterHandling
 from runs.carriers.definitions import DefinitionDeleting, DefinitionSaving
 from runs.carriers.freezes import Freezing
@@ -14,7 +14,7 @@ from runs.carriers.policies import PolicyReloading
 from runs.carriers.starting import RunStarting, Worker
 from store import Store
 
-_DEFINITION_KINDS = ("workflow", "tool")
+_DEFINITION_KINDS = ("workflow", "tool", "stage", "flow", "knowledge")
 """The kinds of definitions that this release can use."""
 
 
@@ -24,8 +24,11 @@ def carriers(store: Store, bus: Bus, starting: RunStarting) -> dict[str, Carrier
     control = RunControl(store.runs, bus, starting)
     saving = DefinitionSaving(store.definitions)
     deleting = DefinitionDeleting(store.definitions)
+    binding = ConversationBinding(store.conversations)
     freezing = Freezing(store.definitions, store.freezes, store.ledger)
     return {
+        "conversation.bind": binding,
+        "conversation.unbind": binding,
         "conversation.create": ConversationCreating(store.conversations),
         **{f"{kind}.save": saving for kind in _DEFINITION_KINDS},
         **{f"{kind}.delete": deleting for kind in _DEFINITION_KINDS},

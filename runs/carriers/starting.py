@@ -11,7 +11,6 @@ from contracts import (
     Budget,
     Conflict,
     Envelope,
-    InvalidInput,
     JsonObject,
     Lease,
     NotFound,
@@ -74,10 +73,7 @@ class RunStarting:
         Raises Conflict ``run_exists``, PermanentError ``budget_exceeded``.
         """
         args = read(RunWorkflow, use.decision.args)
-        if args.workflow is None:
-            raise InvalidInput("Agent flows are not available in this release.")
-
-        name = str(use.record.plan.get("workflow", args.workflow))
+        name = str(use.record.plan.get("workflow", args.workflow or args.flow))
         row = self._row(use, name, args.input).model_copy(
             update={
                 "key": args.key,
@@ -151,7 +147,7 @@ class RunStarting:
             tenant=use.tenant,
             workflow=name,
             workflow_version=int(use.record.plan.get("version", 1)),
-            workflow_digest=pins[f"workflow:{name}"],
+            workflow_digest=pins.get(f"flow:{name}") or pins[f"workflow:{name}"],
             decision_id=use.decision.id,
             index=use.index,
             correlation_id=use.record.correlation_id,

@@ -87,7 +87,7 @@ def _on_result(walk: Walk, node: PlanNode, said: JsonObject) -> None:
 def _on_error(walk: Walk, node: PlanNode, said: JsonObject) -> None:
     error = Fault(**said["error"])
     if said["again"]:
-        _again_or_fail(walk, node, error, said["after_s"])
+        again_or_fail(walk, node, error, said["after_s"])
     else:
         settle(walk, node, "failed", error)
         fail(walk, node, error)
@@ -105,12 +105,13 @@ def _on_unknown(walk: Walk, node: PlanNode, said: JsonObject) -> None:
     elif said.get("crashed"):
         walk.calls.append(node.id)
     else:
-        _again_or_fail(walk, node, error, None)
+        again_or_fail(walk, node, error, None)
 
 
-def _again_or_fail(
+def again_or_fail(
     walk: Walk, node: PlanNode, error: Fault, after_s: float | None
 ) -> None:
+    """Make another attempt later if the node's policy allows one."""
     if not walk.stopping and may_retry(node, walk.progress.node(node.id)):
         retry(walk, node, error, after_s)
     else:

@@ -29,10 +29,10 @@ from contracts import (
 from contracts.failpoints import reach
 from plans.fold import Progress
 from plans.plan import Plan, PlanNode
-from runs.engine.answers import answer
 from runs.engine.calls import CallsUnderWay
 from runs.engine.claim import Claim
 from runs.engine.ending import follower, say_rest
+from runs.engine.hearing import hear_end, used_by
 from runs.engine.inbox import take
 from runs.engine.intents import Intents, intend
 from runs.engine.log import RunLog
@@ -81,7 +81,7 @@ class Driver:
         self._plans = equipment.plans
         self._ring_in = ring_in
         self._bell = asyncio.Event()
-        self._calls = CallsUnderWay(ports.tools, self._bell.set)
+        self._calls = CallsUnderWay(ports.tools, ports.model, self._bell.set)
         self._intents = Intents(ports, terms, partial(ring_in, _TRY_AGAIN_S))
         self._mail = False
         self._seen: set[str] = set()
@@ -202,8 +202,8 @@ class Driver:
 
         for node_id, result in self._calls.ended():
             walk.in_flight.discard(node_id)
-            answer(walk, walk.plan.nodes[node_id], result)
-            await self._intents.settle(node_id)
+            hear_end(walk, walk.plan.nodes[node_id], result)
+            await self._intents.settle(node_id, used_by(result))
             reach("B12")
 
         if self._mail:
@@ -229,7 +229,8 @@ class Driver:
                 reach("B19")
 
     async def _store_and_act(self, walk: Walk, permitted: list[PlanNode]) -> None:
-        calls = [intend(walk, node) for node in permitted]
+        timeout_s = self._terms.model_timeout_s
+        calls = [intend(walk, node, timeout_s) for node in permitted]
         if not walk.log.empty:
             await walk.log.keep()
             reach("B13")

@@ -23,6 +23,7 @@ from contracts import InboxItem, JsonObject, Outcome, Verdict
 from plans.plan import PlanNode
 from plans.progress import NodeProgress, Signal
 from runs.engine.stepping import again, complete, fail, hear
+from runs.engine.thinking import resolve
 from runs.engine.verdicts import take_outcome, take_verdict
 from runs.engine.waking import let_go
 from runs.engine.walk import Walk
@@ -119,7 +120,9 @@ def _answer_node(
 def _resolve(walk: Walk, node: PlanNode, item: InboxItem) -> None:
     """Somebody knows whether the call happened; without that it goes on waiting."""
     resolution = item.body.get("resolution")
-    if resolution == "did_not_happen":
+    if node.prompt is not None:
+        resolve(walk, node, resolution, item.body.get("result"))
+    elif resolution == "did_not_happen":
         again(walk, node, by_of(item))
     elif resolution == "happened":
         _happened(walk, node, item.body.get("result"), by_of(item))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from contracts import Approval, Fault, JsonObject, TemporaryError
 from contracts.definitions import Acting
@@ -11,7 +11,9 @@ from runs.engine.answers import settle
 from runs.engine.permits import Permits
 from runs.engine.ports import Ports, Terms
 from runs.engine.stepping import advance, again, complete, fail
+from runs.engine.thinking import ModelCall, called, intend_to_ask, tell
 from runs.engine.walk import Hold, Walk
+from runs.steps.asking import told
 from runs.tools import ToolCall
 
 _MOST_ASKED = 3
@@ -48,9 +50,9 @@ class Intents:
 
         return permitted
 
-    async def settle(self, node_id: str) -> None:
-        """A call has ended; what was set aside for it is used."""
-        await self._permits.settle(node_id)
+    async def settle(self, node_id: str, used: Mapping[str, float]) -> None:
+        """A call has ended; what was set aside for it is used, by its meter."""
+        await self._permits.settle(node_id, used)
 
     async def _decide(self, walk: Walk, permitted: list[PlanNode]) -> None:
         node = walk.plan.nodes[walk.calls[0]]
@@ -73,13 +75,20 @@ class Intents:
         complete(walk, node, _votes(approval))
 
 
-def intend(walk: Walk, node: PlanNode) -> ToolCall:
+def intend(walk: Walk, node: PlanNode, model_timeout_s: float) -> ToolCall | ModelCall:
     """Say that the call is about to be made; the call that may be made once stored."""
     known, tool = walk.progress.node(node.id), node.tool
+    given, key = known.input, f"{walk.row.id}:{node.id}:0"
+    if node.prompt is not None:
+        wish, within = known.wish, called(node, known)
+        if wish is None or within is None:
+            return intend_to_ask(walk, node, model_timeout_s)
+
+        tool, given, key = within.tool, wish.input, f"{walk.row.id}:{node.id}:{wish.id}"
+
     if tool is None:
         raise TypeError(f"The node {node.id!r} calls no tool.")
 
-    key = f"{walk.row.id}:{node.id}:0"
     own = {"decision_id": known.decision_id} if known.decision_id else {}
     walk.log.say(
         "tool_call",
@@ -87,7 +96,7 @@ def intend(walk: Walk, node: PlanNode) -> ToolCall:
         known.attempt,
         call_id=f"call_{walk.progress.seq + 1}",
         tool=tool.name,
-        input=known.input,
+        input=given,
         effect=tool.effect,
         key=key,
         **own,
@@ -97,9 +106,9 @@ def intend(walk: Walk, node: PlanNode) -> ToolCall:
     )
     return ToolCall(
         tool=tool,
-        input=known.input or {},
+        input=given or {},
         key=key,
-        timeout_s=own_timeout or tool.timeout_s,
+        timeout_s=(None if node.prompt else own_timeout) or tool.timeout_s,
         tenant=walk.row.tenant,
         subject=walk.row.principal.subject,
         run_id=walk.row.id,
@@ -111,10 +120,14 @@ def intend(walk: Walk, node: PlanNode) -> ToolCall:
 def _refuse(walk: Walk, node: PlanNode, refusal: Hold | Fault) -> None:
     known = walk.progress.node(node.id)
     asked = known.attempt - known.tried_from
+    wish = known.wish if node.prompt is not None else None
     if isinstance(refusal, Hold):
         walk.holds[node.id] = refusal
         if refusal.until is not None:
             walk.timers[node.id] = refusal.until
+    elif wish is not None:
+        settle(walk, node, "failed", refusal)
+        tell(walk, node, told("failed", error=refusal.plain()))
     elif refusal.code == "verdict_expired" and asked < _MOST_ASKED:
         settle(walk, node, "expired", refusal)
         again(walk, node, by="gate")

@@ -5,6 +5,7 @@ Asked right before every effect; what cannot be found out is no.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
 from contracts import (
@@ -23,7 +24,9 @@ from contracts.reserving import Spender, Wanted, reservations
 from plans.plan import PlanNode
 from runs.engine.ports import Ports, Terms
 from runs.engine.proposals import own_decision
+from runs.engine.thinking import called
 from runs.engine.walk import Hold, Walk
+from runs.steps.asking import request_of
 
 _WINDOW_S = {"minute": 60, "hour": 3_600, "day": 86_400}
 
@@ -35,24 +38,29 @@ class Permits:
         self._authority = ports.authority
         self._budgets = ports.store.budgets
         self._terms = terms
+        self._model = ports.model
         self._reserved: dict[str, tuple[Reservation, ...]] = {}
 
     async def refusal(self, walk: Walk, node: PlanNode) -> Hold | Fault | None:
         """What keeps the node from its call; None permits it. Raises TemporaryError."""
         try:
             await self._admit(walk, node)
-            await self._authority.still_allowed(walk.row, tool_of(node))
+            await self._authority.still_allowed(walk.row, tool_of(walk, node))
             await self._reserve(walk, node)
         except PermanentError as error:
             return _held(error, self._terms.budgets(), walk.log.at) or Fault.of(error)
 
         return None
 
-    async def settle(self, node_id: str) -> None:
-        """The call that was reserved has ended; unsettled it counts as much."""
+    async def settle(self, node_id: str, used: Mapping[str, float]) -> None:
+        """The call that was reserved has ended; unsettled it counts as much.
+
+        ``used`` is what it took of each meter; nothing is said of one: all of it.
+        """
         for reservation in self._reserved.pop(node_id, ()):
+            amount = used.get(reservation.meter, reservation.amount)
             with suppress(StoreUnavailable):
-                await self._budgets.settle(reservation.tenant, reservation.id, 1.0)
+                await self._budgets.settle(reservation.tenant, reservation.id, amount)
 
     async def _admit(self, walk: Walk, node: PlanNode) -> None:
         if not walk.needs_decision(node):
@@ -69,20 +77,36 @@ class Permits:
             raise VerdictRefused("The verdict is on other arguments.")
 
     async def _reserve(self, walk: Walk, node: PlanNode) -> None:
-        if node.type != "tool":
-            return
-
-        row, attempt = walk.row, walk.progress.node(node.id).attempt
-        call = Wanted("calls", 1.0, f"{row.id}:{node.id}:{attempt}", walk.log.at)
-        wanted = reservations(self._terms.budgets(), call, _spender(row))
+        budgets, spender = self._terms.budgets(), _spender(walk.row)
+        wanted = tuple(
+            one
+            for want in self._wanted(walk, node)
+            for one in reservations(budgets, want, spender)
+        )
         if wanted:
             await self._budgets.reserve(wanted)
             self._reserved[node.id] = wanted
 
+    def _wanted(self, walk: Walk, node: PlanNode) -> Iterator[Wanted]:
+        """What the call may take at most of each meter."""
+        known, at = walk.progress.node(node.id), walk.log.at
+        id_ = f"{walk.row.id}:{node.id}:{known.attempt}"
+        if node.type == "tool":
+            yield Wanted("calls", 1.0, id_, at)
+        elif known.wish is not None:
+            yield Wanted("calls", 1.0, f"{id_}:{known.wish.id}", at)
+        elif node.prompt is not None:
+            tokens, cost = self._model.worst_cost(request_of(node, known))
+            turn = f"{id_}:{len(known.turns) + 1}"
+            yield Wanted("tokens", tokens, f"{turn}:tokens", at)
+            yield Wanted("cost", cost, f"{turn}:cost", at)
 
-def tool_of(node: PlanNode) -> str:
-    """The name of the tool a node calls; empty if it calls none."""
-    return "" if node.tool is None else node.tool.name
+
+def tool_of(walk: Walk, node: PlanNode) -> str:
+    """The name of the tool a node calls now; empty if it calls none."""
+    within = called(node, walk.progress.node(node.id))
+    tool = within.tool if within is not None else node.tool
+    return "" if tool is None else tool.name
 
 
 def _spender(row: RunRow) -> Spender:
@@ -104,11 +128,9 @@ def _held(
 
 
 def _next_window(budgets: tuple[Budget, ...], at: Timestamp) -> Timestamp | None:
-    """When the first of the windows that count calls is over; None: never."""
+    """When the first of the windows is over; None: never."""
     lengths = [
-        _WINDOW_S[budget.window]
-        for budget in budgets
-        if budget.meter == "calls" and budget.window in _WINDOW_S
+        _WINDOW_S[budget.window] for budget in budgets if budget.window in _WINDOW_S
     ]
     if not lengths:
         return None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Literal, cast
 
 from contracts import PermanentError, RunRow, read
-from contracts.definitions import DEFINITIONS, DefinitionKind, Workflow
-from plans.compile import compile_workflow
+from contracts.definitions import DEFINITIONS, AgentFlow, DefinitionKind, Workflow
+from plans.compile import compile_workflow, workflow_of
 from plans.plan import CatalogEntry, Plan
 from store import Definitions
 
@@ -44,13 +44,20 @@ class PinnedPlans:
             name: await self._entry(run.tenant, name, digest)
             for name, digest in run.pins.items()
         }
-        workflow = f"workflow:{run.workflow}"
-        body = catalog[workflow].body if workflow in catalog else None
-        if not isinstance(body, Workflow):
+        flow, name = f"flow:{run.workflow}", f"workflow:{run.workflow}"
+        if flow in catalog:
+            script = catalog[flow].body
+            body = workflow_of(script) if isinstance(script, AgentFlow) else None
+            kind: Literal["workflow", "flow"] = "flow"
+        else:
+            found = catalog[name].body if name in catalog else None
+            body, kind = found if isinstance(found, Workflow) else None, "workflow"
+
+        if body is None:
             raise PermanentError(f"The run pins no workflow {run.workflow!r}.")
 
         _allow_for_failure(body, catalog)
-        return compile_workflow(body, run.workflow_digest, catalog)
+        return compile_workflow(body, run.workflow_digest, catalog, kind=kind)
 
     async def _entry(self, tenant: str, name: str, digest: str) -> CatalogEntry:
         body = await self._definitions.archived(tenant, digest)

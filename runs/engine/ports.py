@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bus import Bus
 from contracts import Budget, Clock
+from llm import Model
 from runs.engine.authority import Authority
 from runs.engine.planning import PinnedPlans
 from runs.tools import Tools
@@ -22,6 +23,7 @@ class Ports:
     clock: Clock
     authority: Authority
     tools: Tools
+    model: Model
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,9 @@ class Terms:
     verdict_ttl_s: float = 300.0
     close_s: float = 10.0
     """How long calls that were sent may still take when the engine closes."""
+
+    model_timeout_s: float = 120.0
+    """How long a call of a model may take, unless its node says otherwise."""
 
     budgets: Callable[[], tuple[Budget, ...]] = tuple
     """The budgets in force; asked at each call, because a reload changes them."""

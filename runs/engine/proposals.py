@@ -97,9 +97,15 @@ def _on_behalf(run: RunRow) -> dict[str, Any]:
 
 
 def _call(node: PlanNode, known: NodeProgress) -> JsonObject:
+    wish = known.wish
+    if node.prompt is not None and wish is not None:
+        tool, given = node.prompt.tools[wish.name].tool.name, wish.input
+    else:
+        tool, given = cast(ToolNode, node.definition).tool, known.input
+
     return {
-        "tool": cast(ToolNode, node.definition).tool,
-        "input": known.input or {},
+        "tool": tool,
+        "input": given or {},
         "node_id": node.id,
         "attempt": known.attempt,
     }

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from contracts import later
 from plans.plan import PlanNode
-from plans.progress import NodeProgress
-from runs.engine.answers import conclude
+from plans.progress import NodeProgress, OpenCall
+from runs.engine.hearing import conclude
 from runs.engine.stepping import follow, step
+from runs.engine.thinking import go_on, lose
 from runs.engine.walk import ASKED_AGAIN_AFTER_S, Hold, Walk
 
 
@@ -21,23 +22,28 @@ def recover(walk: Walk) -> None:
 
 def _take_up(walk: Walk, node: PlanNode, known: NodeProgress) -> None:
     if known.call is not None:
-        _lose(walk, node, known)
+        _lose(walk, node, known.call)
     elif known.answer is not None:
         conclude(walk, node, known.answer)
     elif known.status == "retrying":
         walk.timers[node.id] = known.retry_at or walk.log.at
     elif known.status == "waiting":
         _wait_on(walk, node, known)
+    elif known.status == "running" and known.turns:
+        go_on(walk, node)
     elif known.status == "running":
         follow(walk, node, step(walk, node))
 
 
-def _lose(walk: Walk, node: PlanNode, known: NodeProgress) -> None:
+def _lose(walk: Walk, node: PlanNode, call: OpenCall) -> None:
     """The worker that made the call is gone, and its answer with it."""
-    if known.call is not None:
-        said = {"call_id": known.call.call_id, "reason": "lost", "crashed": True}
-        event = walk.log.say("tool_unknown", node.id, known.attempt, **said)
-        conclude(walk, node, event)
+    if node.prompt is not None and not call.tool:
+        return lose(walk, node)
+
+    attempt = walk.progress.node(node.id).attempt
+    said = {"call_id": call.call_id, "reason": "lost", "crashed": True}
+    event = walk.log.say("tool_unknown", node.id, attempt, **said)
+    return conclude(walk, node, event)
 
 
 def _wait_on(walk: Walk, node: PlanNode, known: NodeProgress) -> None:

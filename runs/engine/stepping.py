@@ -26,6 +26,7 @@ from runs.steps import (
     Calls,
     Done,
     StepResult,
+    Thinks,
     Waits,
     evaluate,
 )
@@ -70,12 +71,15 @@ def again(walk: Walk, node: PlanNode, by: str) -> None:
 def step(walk: Walk, node: PlanNode) -> StepResult:
     """What the node comes to; a tool's input stays that of its first attempt."""
     known = walk.progress.node(node.id).input
-    if node.type == "tool" and known is not None:
+    if known is not None and node.type == "tool":
         return Calls(known)
 
+    if known is not None and node.prompt is not None:
+        return Thinks(known)
+
     result = evaluate(node, walk.values, walk.log.at)
-    if isinstance(result, Calls | Asks):
-        given = result.input if isinstance(result, Calls) else result.form
+    if isinstance(result, Calls | Thinks | Asks):
+        given = result.form if isinstance(result, Asks) else result.input
         error = too_large(f"input of node {node.id}", given)
         return result if error is None else Broken(Fault.of(error))
 
@@ -91,6 +95,8 @@ def follow(walk: Walk, node: PlanNode, result: StepResult) -> None:
             fail(walk, node, fault, breach=breach)
         case Waits():
             _wait(walk, node)
+        case Thinks():
+            walk.calls.append(node.id)
         case Calls() | Asks():
             (walk.asks if walk.needs_decision(node) else walk.calls).append(node.id)
 
@@ -210,6 +216,8 @@ def _wants(walk: Walk, node: PlanNode, result: StepResult) -> JsonObject:
     known = walk.progress.node(node.id)
     said: JsonObject = {"step": node.position} if walk.plan.workflow.serial else {}
     match result:
+        case Thinks(given):
+            said["input"] = given
         case Calls(given) | Asks(given):
             said["input"] = given
             if walk.needs_decision(node):

@@ -15,7 +15,9 @@ from contracts import (
 )
 from plans.plan import PlanNode
 from runs.engine.stepping import complete, fail
+from runs.engine.thinking import tell
 from runs.engine.walk import ASKED_AGAIN_AFTER_S, Walk
+from runs.steps.asking import told
 
 _ENDINGS: dict[str, RunEventType] = {"expired": "approval_expired"}
 
@@ -103,7 +105,10 @@ def _refused(walk: Walk, node: PlanNode, fault: Fault) -> None:
         what = _ENDINGS.get(fault.code, "approval_refused")
         walk.log.say(what, node.id, known.attempt, **said)
 
-    if node.type == "approval" and node.leaving("refused"):
+    if node.prompt is not None:
+        why = {"code": fault.code, "message": fault.message, **fault.details}
+        tell(walk, node, told("refused", **why))
+    elif node.type == "approval" and node.leaving("refused"):
         answer = {"approved": False, "code": fault.code}
         complete(walk, node, answer, end="refused")
     else:

@@ -100,11 +100,15 @@ class Walk:
             return not self.active
 
         waiting = len(self.in_flight) + len(self.calls)
-        return node.type != "tool" or waiting < self._parallel
+        calls_nobody = node.tool is None and node.prompt is None
+        return calls_nobody or waiting < self._parallel
 
     def needs_decision(self, node: PlanNode) -> bool:
         """Whether the node's next call is judged by itself, with its real arguments."""
         known = self.progress.node(node.id)
+        if node.prompt is not None:
+            return known.wish is not None and not known.approved
+
         by_the_run = self.row.call_was_judged and known.tried_from == 1
         return node.needs_own_decision and not (by_the_run or known.approved)
 

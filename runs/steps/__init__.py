@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from runs.steps.registry import STEPS, evaluate, input_breach, output_breach
-from runs.steps.results import Asks, Broken, Calls, Done, StepResult, Waits
+from runs.steps.results import (
+    Asks,
+    Broken,
+    Calls,
+    Done,
+    StepResult,
+    Thinks,
+    Waits,
+)
 
 __all__ = [
     "STEPS",
@@ -12,6 +20,7 @@ __all__ = [
     "Calls",
     "Done",
     "StepResult",
+    "Thinks",
     "Waits",
     "evaluate",
     "input_breach",

@@ -12,7 +12,8 @@ from contracts import Fault, JsonObject, Problem, SluicegateError, Timestamp
 from contracts.definitions import Fail
 from plans import Values, routes
 from plans.plan import PlanNode
-from runs.steps.results import Asks, Broken, Calls, Done, StepResult
+from runs.steps.lookup import look_up
+from runs.steps.results import Asks, Broken, Calls, Done, StepResult, Thinks
 from runs.steps.waiting import wait
 
 Step = Callable[[PlanNode, Values, Timestamp], StepResult]
@@ -88,6 +89,23 @@ def _tool(node: PlanNode, values: Values, _: Timestamp) -> StepResult:
     return Calls(given) if breach is None else Broken(breach)
 
 
+def _model(node: PlanNode, values: Values, _: Timestamp) -> StepResult:
+    given = _rendered(node, values)
+    breach = input_breach(node, given)
+    if breach is not None:
+        return Broken(breach)
+
+    if node.prompt is not None:  # what it cannot say now it could not say later
+        node.prompt.instructions.render({"input": given})
+
+    return Thinks(given)
+
+
+def _retrieve(node: PlanNode, values: Values, _: Timestamp) -> StepResult:
+    contents: JsonObject = next(iter(node.knowledge.values()), {})
+    return Done(look_up(contents, _rendered(node, values)))
+
+
 def _approval(node: PlanNode, values: Values, _: Timestamp) -> StepResult:
     return Asks(_rendered(node, values))
 
@@ -109,6 +127,9 @@ STEPS: dict[str, Step] = {
     "transform": _transform,
     "branch": _branch,
     "tool": _tool,
+    "model": _model,
+    "classify": _model,
+    "retrieve": _retrieve,
     "approval": _approval,
     "wait": wait,
     "fail": _fail,

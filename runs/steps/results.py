@@ -24,6 +24,13 @@ class Calls:
 
 
 @dataclass(frozen=True, slots=True)
+class Thinks:
+    """It wants a model asked about this input."""
+
+    input: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
 class Asks:
     """It wants a person asked, who is shown this."""
 
@@ -46,5 +53,5 @@ class Broken:
     breach: bool = False
 
 
-StepResult = Done | Calls | Asks | Waits | Broken
+StepResult = Done | Calls | Thinks | Asks | Waits | Broken
 """What a step comes to."""

@@ -1,4 +1,4 @@
-"""The talker: the agent that holds conversations, and the model that it asks."""
+"""The talker: the agent that holds conversations."""
 
 from __future__ import annotations
 
@@ -6,17 +6,14 @@ from contextlib import AsyncExitStack
 
 from agents import Activation
 from agents.conversation import ConversationAgent, ConversationSettings, Means
-from llm import Model, open_model
-from sluicegate.models import choice_of
+from llm import Model
 from sluicegate.wiring.parts import Parts
 from store import open_context
 
 
-async def start_talker(parts: Parts, life: AsyncExitStack) -> Model:
-    """Start to hold conversations; the model. Raises ConfigurationError."""
+async def start_talker(parts: Parts, model: Model, life: AsyncExitStack) -> None:
+    """Start to hold conversations. Raises ConfigurationError."""
     settings = parts.settings
-    opening = open_model(choice_of(settings.llm), parts.clock)
-    model = await life.enter_async_context(opening)
     context = await life.enter_async_context(
         open_context(settings.bus.url, namespace=settings.bus.namespace)
     )
@@ -39,7 +36,6 @@ async def start_talker(parts: Parts, life: AsyncExitStack) -> Model:
             chores=agent.chores(),
         )
     )
-    return model
 
 
 def _settings(parts: Parts) -> ConversationSettings:

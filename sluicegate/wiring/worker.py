@@ -9,6 +9,7 @@ from agents import Activation
 from agents.mail import Mail
 from agents.workflow import Nudges, WorkflowAgent
 from contracts import Budget
+from llm import Model, open_model
 from runs import (
     Engine,
     HttpPolicy,
@@ -22,6 +23,7 @@ from runs.admission import ABANDONED_S, Admission
 from runs.carriers import PolicyReloading, RunStarting, carriers
 from runs.entry import RunEntry
 from sluicegate.credentials import credentials
+from sluicegate.models import choice_of
 from sluicegate.wiring.parts import Parts
 from sluicegate.wiring.talker import start_talker
 
@@ -39,7 +41,9 @@ async def start_worker(parts: Parts, life: AsyncExitStack) -> Worker:
     """Start to take verdicts and runs. Raises ConfigurationError."""
     admission = _admission(parts)
     tools = await life.enter_async_context(_tools(parts))
-    engine = await life.enter_async_context(_engine(parts, admission, tools))
+    opening = open_model(choice_of(parts.settings.llm), parts.clock)
+    model = await life.enter_async_context(opening)
+    engine = await life.enter_async_context(_engine(parts, admission, tools, model))
     entry = _entry(parts, admission, engine)
     entry.on_outcome(Mail(parts.store.conversations, parts.bus, parts.clock).outcome)
     agent = WorkflowAgent(
@@ -53,7 +57,7 @@ async def start_worker(parts: Parts, life: AsyncExitStack) -> Worker:
     await life.enter_async_context(
         Activation(parts.bus, parts.clock, name="workflow-agent", ears=agent.ears())
     )
-    model = await start_talker(parts, life)
+    await start_talker(parts, model, life)
     return Worker(engine, tools, model.name or None)
 
 
@@ -78,7 +82,7 @@ def _tools(parts: Parts) -> AbstractAsyncContextManager[Tools]:
     )
 
 
-def _engine(parts: Parts, admission: Admission, tools: Tools) -> Engine:
+def _engine(parts: Parts, admission: Admission, tools: Tools, model: Model) -> Engine:
     runs = parts.settings.runs
     ports = Ports(
         store=parts.store,
@@ -86,6 +90,7 @@ def _engine(parts: Parts, admission: Admission, tools: Tools) -> Engine:
         clock=parts.clock,
         authority=admission,
         tools=tools,
+        model=model,
     )
     terms = Terms(
         max_parallel=runs.max_parallel,
@@ -93,6 +98,7 @@ def _engine(parts: Parts, admission: Admission, tools: Tools) -> Engine:
         lease_s=runs.lease_s,
         sweep_s=runs.sweep_s,
         verdict_ttl_s=parts.settings.gate.verdict_ttl_s,
+        model_timeout_s=parts.settings.llm.timeout_s,
         budgets=lambda: _budgets(parts),
     )
     return Engine(ports, terms)

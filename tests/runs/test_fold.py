@@ -20,6 +20,14 @@ CALL = {
     "input": {},
 }
 
+WISH: dict[str, Any] = {
+    "id": "1.1.0",
+    "name": "pay",
+    "arguments": "{}",
+    "input": {},
+    "decision_id": "dec_1",
+}
+
 PAYLOADS: dict[str, list[dict[str, Any]]] = {
     "run_created": [{"input": {}}, {"waiting_on": [{"kind": "not_started"}]}],
     "run_claimed": [{"worker": "w"}],
@@ -61,9 +69,13 @@ PAYLOADS: dict[str, list[dict[str, Any]]] = {
     "tool_result": [{"call_id": "call_1", "output": {}}],
     "tool_error": [{"call_id": "call_1", "error": ERROR}],
     "tool_unknown": [{"call_id": "call_1", "reason": "lost"}],
-    "model_request": [{}],
-    "model_response": [{"usage": {"tokens": 3}, "cost": 0.25}],
-    "model_error": [{"error": ERROR}],
+    "model_request": [{"call_id": "call_1", "stage": "s", "turn": 1}],
+    "model_response": [
+        {"text": "x", "usage": {"tokens": 3}, "cost": 0.25},
+        {"functions": [WISH, {**WISH, "id": "1.1.1", "decision_id": None}]},
+    ],
+    "model_error": [{"error": ERROR}, {"error": ERROR, "usage": {"tokens": 2}}],
+    "model_told": [{"function": "1.1.0", "output": "{}"}],
     "approval_requested": [{"approval_id": "apr_1", "expires_at": None}],
     "approval_granted": [{"decision_id": "dec_1", "verdict_id": "vrd_1"}],
     "approval_refused": [{"decision_id": "dec_1"}],

@@ -42,6 +42,7 @@ from runs.tools import ToolCall, Tools
 from store import Store, open_store
 from tests.support.clock import FakeClock
 from tests.support.histories import check_history
+from tests.support.models import ModelOf
 
 TENANT = "default"
 LONG = "2030-01-01T00:00:00.000Z"
@@ -198,6 +199,7 @@ class World:
         self.bus = bus
         self.clock = clock
         self.tools = ScriptedTools()
+        self.model = ModelOf()
         self.gate = ScriptedGate(self)
         self.authority = ScriptedAuthority(self)
         self.engines: list[Engine] = []
@@ -215,6 +217,7 @@ class World:
             clock=self.clock,
             authority=self.authority,
             tools=Tools(dict.fromkeys(kinds, self.tools)),
+            model=self.model,
         )
         engine = Engine(ports, Terms(**terms))
         self.engines.append(engine)
@@ -226,11 +229,9 @@ class World:
         await self.store.definitions.keep(TENANT, key, body)
         return f"{kind}:{body['name']}", key
 
-    async def row(
-        self, workflow: JsonObject, *tools: JsonObject, **more: Any
-    ) -> RunRow:
-        """A run's row that is not stored yet."""
-        pins: Pins = dict([await self.keep("tool", tool) for tool in tools])
+    async def row(self, workflow: JsonObject, *used: JsonObject, **more: Any) -> RunRow:
+        """A run's row that is not stored yet; it uses these tools and stages."""
+        pins: Pins = dict([await self.keep(_kind(body), body) for body in used])
         name, workflow_digest = await self.keep("workflow", workflow)
         decision_id = more.pop("decision_id", new_id("dec"))
         given: dict[str, Any] = {
@@ -354,3 +355,7 @@ def _record(decision: Decision, verdict: Verdict) -> DecisionRecord:
         recorded_at=decision.created_at,
         state=verdict.result,
     )
+
+
+def _kind(body: JsonObject) -> str:
+    return "stage" if "instructions" in body else "tool"

@@ -78,9 +78,10 @@ class Calls:
             return None
 
         node = await self._node(case.run, cast(CallTool, case.args).node_id or "")
-        if node.tool is not None and node.tool.name != tool.name:
+        allowed = _tools_of(node)
+        if allowed and tool.name not in allowed:
             raise InvalidInput(
-                f"The node {node.id!r} calls {node.tool.name!r}, not {tool.name!r}.",
+                f"The node {node.id!r} calls {', '.join(allowed)}, not {tool.name!r}.",
                 code="tool_not_allowed",
             )
 
@@ -95,6 +96,14 @@ class Calls:
             )
 
         return node
+
+
+def _tools_of(node: PlanNode) -> list[str]:
+    """What a node may call: its tool, or those of its stage."""
+    if node.tool is not None:
+        return [node.tool.name]
+
+    return sorted(node.prompt.tools) if node.prompt is not None else []
 
 
 def _facts(tool: Tool, run: RunRow | None, node: PlanNode | None) -> JsonObject:

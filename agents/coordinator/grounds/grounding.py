@@ -13,7 +13,7 @@ from agents.coordinator.grounds.saves import Saves
 from agents.coordinator.grounds.starts import Starts
 from agents.coordinator.ruling import NOTHING, Case, Grounds
 from contracts import ENDED, InvalidInput, NotFound, RunRow
-from contracts.action_args import Freeze, OfDefinition, OfRun, Vote
+from contracts.action_args import Bind, Freeze, OfDefinition, OfRun, Vote
 from contracts.definitions import DEFINITIONS, DefinitionKind
 from store import Store
 
@@ -31,7 +31,7 @@ class Groundwork:
         self._runs = store.runs
         self._approvals = store.approvals
         self._lookups = Lookups(store.definitions)
-        planning = Planning(self._lookups)
+        self._planning = planning = Planning(self._lookups)
         self._starts = Starts(self._lookups, planning)
         calls, saves = Calls(self._lookups, planning), Saves(planning)
         self._by_action: dict[str, _Lay] = {
@@ -43,6 +43,7 @@ class Groundwork:
             "approval.request": calls.request,
             "approval.grant": self._vote,
             "approval.refuse": self._vote,
+            "conversation.bind": self._bind,
             "freeze.set": _freeze,
             "freeze.clear": _freeze,
             "run.retry": self._retry,
@@ -63,6 +64,16 @@ class Groundwork:
             return NOTHING
 
         return lay
+
+    async def _bind(self, case: Case) -> Grounds:
+        """The agent flow must be there, and be able to run as things are."""
+        flow = cast(Bind, case.args).flow
+        if flow is None:
+            raise InvalidInput("Name the agent flow to talk to: flow.")
+
+        head = await self._lookups.head(case.tenant, "flow", flow)
+        await self._planning.of_head(head)
+        return NOTHING
 
     async def _of_run(self, case: Case) -> Grounds:
         return _frozen_with(await self._run(case))

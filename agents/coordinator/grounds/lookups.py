@@ -7,8 +7,14 @@ from typing import TypeVar, cast
 
 from agents.coordinator.grounds.keeping import Kept
 from contracts import JsonObject, NotFound, PermanentError, Pins, read
-from contracts.definitions import DEFINITIONS, DefinitionKind, Described, Head
-from plans import Catalog, CatalogEntry
+from contracts.definitions import (
+    DEFINITIONS,
+    DefinitionKind,
+    Described,
+    Head,
+    Stage,
+)
+from plans import Catalog, CatalogEntry, references
 from store import Definitions
 
 _D = TypeVar("_D", bound=Described)
@@ -67,6 +73,13 @@ class Lookups:
 
         return found
 
+    async def all_named(self, tenant: str, keys: Iterable[str]) -> Catalog:
+        """The heads of these, and of what their stages name besides."""
+        found = dict(await self.catalog(tenant, keys))
+        bodies = (one.body for one in found.values())
+        more = frozenset[str]().union(*map(references, filter(_is_stage, bodies)))
+        return {**await self.catalog(tenant, more - found.keys()), **found}
+
     async def known_tools(self, tenant: str) -> tuple[str, ...]:
         """``tool:NAME`` of tools there are, to suggest one that is near."""
         page = await self._definitions.page(tenant, "tool", limit=_NAMES_SUGGESTED)
@@ -81,6 +94,10 @@ class Lookups:
     async def pinned_catalog(self, tenant: str, pins: Pins) -> Catalog:
         """Every definition that pins name. Raises as ``archived``."""
         return {key: await self.pinned(tenant, pins, key) for key in sorted(pins)}
+
+
+def _is_stage(body: Described) -> bool:
+    return isinstance(body, Stage)
 
 
 def _parts(key: str) -> tuple[DefinitionKind, str]:

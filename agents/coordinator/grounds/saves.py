@@ -8,7 +8,13 @@ from typing import cast
 from agents.coordinator.grounds.planning import Planning, plan_facts
 from agents.coordinator.ruling import NO_PLAN, NOTHING, Case, Grounds
 from contracts.action_args import SaveDefinition
-from contracts.definitions import DefinitionKind, Stage, Tool, Workflow
+from contracts.definitions import (
+    AgentFlow,
+    DefinitionKind,
+    Stage,
+    Tool,
+    Workflow,
+)
 from plans import check_stage, check_tool, read_definition
 
 
@@ -27,7 +33,7 @@ class Saves:
         async def lay(case: Case) -> Grounds:
             body = read_definition(kind, cast(SaveDefinition, case.args).definition)
             match body:
-                case Workflow():
+                case Workflow() | AgentFlow():
                     plan = await self._planning.of_draft(case.tenant, body)
                     facts = plan_facts(plan, version=None, published=False)
                     return Grounds(plan=facts)

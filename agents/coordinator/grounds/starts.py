@@ -6,6 +6,7 @@ from typing import cast
 
 from agents.coordinator.grounds.lookups import Lookups
 from agents.coordinator.grounds.planning import (
+    PlanKind,
     Planning,
     freezes_of,
     needs_of,
@@ -28,12 +29,9 @@ class Starts:
     async def run(self, case: Case) -> Grounds:
         """A run of a workflow, with its input checked; or of an agent flow."""
         args = cast(RunWorkflow, case.args)
-        if args.workflow is None:
-            return await self._flow(case, args.flow or "")
-
-        head = await self._lookups.head(
-            case.tenant, "workflow", args.workflow, args.version
-        )
+        kind: PlanKind = "flow" if args.workflow is None else "workflow"
+        name = args.workflow or args.flow or ""
+        head = await self._lookups.head(case.tenant, kind, name, args.version)
         plan = await self._planning.of_head(head)
         _check_input(plan, args.input, "/input")
         return grounds_of(plan, head)
@@ -66,10 +64,6 @@ class Starts:
             needs=needs_of(plan),
             frozen_by=freezes_of(plan),
         )
-
-    async def _flow(self, case: Case, name: str) -> Grounds:
-        head = await self._lookups.head(case.tenant, "flow", name)
-        return Grounds(pins={f"flow:{head.name}": head.digest})
 
 
 def grounds_of(plan: Plan, head: Head) -> Grounds:
