@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from bench import (
+    conversations,
     durable_runs,
     http_sync,
     judging,
@@ -33,6 +34,7 @@ _MEASURES: dict[str, Callable[[], Awaitable[None]]] = {
     "shared_runs": shared_runs.measure,
     "http": http_sync.measure,
     "process": process.measure,
+    "conversations": conversations.measure,
 }
 
 

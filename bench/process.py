@@ -17,13 +17,14 @@ async def measure() -> None:
     for _ in range(_STARTS):
         async with served() as service:
             starts.append(service.start_s)
-            memory.append(_resident_mb(service.pid))
+            memory.append(resident_mb(service.pid))
 
     report("process", "start", median(starts), "seconds")
     report("process", "idle memory", median(memory), "MB")
 
 
-def _resident_mb(pid: int) -> float:
+def resident_mb(pid: int) -> float:
+    """The resident memory of a process."""
     for line in Path(f"/proc/{pid}/status").read_text("ascii").splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1_024

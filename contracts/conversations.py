@@ -124,5 +124,9 @@ def first_decision_of(conversation_id: str, item_id: str) -> str:
 
 
 def words_of(conversation_id: str) -> str:
-    """The topic on which the words of a model are broadcast as they come."""
+    """The topic of a conversation.
+
+    The words of a model as they come (``text_said``), and that a turn has ended
+    (``user_spoke``: look into the log).
+    """
     return f"conversation:{conversation_id}"

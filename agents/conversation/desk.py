@@ -24,9 +24,11 @@ from contracts import (
     InboxItem,
     JsonObject,
     StoreUnavailable,
+    UserSpoke,
     delivery,
     said,
     stamp,
+    words_of,
 )
 from contracts.failpoints import reach
 from llm import Model
@@ -60,6 +62,10 @@ class Desk:
         self.row = row
         self.book = book
         self.log = TalkLog(means.store.conversations, means.clock, row, book, owner)
+        self.flow = row.flow
+        """The agent flow that the conversation is bound to."""
+
+        self.recollection = row.recollection
         self.lines = structlog.get_logger("conversation").bind(conversation_id=row.id)
 
     async def open(
@@ -145,12 +151,31 @@ class Desk:
 
         return memory
 
+    @property
+    def delivers(self) -> bool:
+        """Whether replies go out by a door; over HTTP they are read."""
+        return self.row.channel.kind != "http"
+
+    async def look_at_binding(self) -> None:
+        """The conversation was bound, or unbound, while it is held."""
+        row = await self.means.store.conversations.get(self.row.tenant, self.row.id)
+        self.flow = row.flow if row is not None else None
+
+    def tell_of_end(self) -> None:
+        """Let whoever waits for a turn look into the log."""
+        bell = UserSpoke(conversation_id=self.row.id)
+        at = stamp(self.means.clock.now())
+        self.means.bus.broadcast(
+            words_of(self.row.id),
+            lambda: said(bell, by="conversation", tenant=self.row.tenant, at=at),
+        )
+
     async def deliver(self, text: str, id_: str, chain: str) -> None:
         """Lay a reply out for the door of a chat; a conversation over HTTP is read.
 
         The same id again is the same reply. Raises StoreUnavailable.
         """
-        if self.row.channel.kind == "http":
+        if not self.delivers:
             return
 
         at = stamp(self.means.clock.now())

@@ -50,7 +50,9 @@ class Ending:
         """
         if turn.reply is None:
             self._log.say(turn.id, "reply_made", text=reply)
-            await self._log.keep()
+            if self._desk.delivers:  # else the end of the turn is what people read
+                await self._log.keep()
+
             reach("C6")
 
         reply = turn.reply or reply
@@ -74,22 +76,22 @@ class Ending:
         messages = self._messages(turn, reply)
         what: TurnEventType = "turn_awaiting" if waits else "turn_ended"
         self._log.say(turn.id, what, **told, waits=waits, messages=len(messages))
-        recollection = await self._recollection(cached_state)
+        recollection = self._recollection(cached_state)
         await self._log.keep(messages=messages, recollection=recollection)
+        self._desk.tell_of_end()
         reach("C7")
         await self._desk.remember(messages)
         self._desk.lines.info("turn.ended", turn_id=turn.id, ending=what)
 
-    async def _recollection(
-        self, cached_state: JsonObject | None
-    ) -> Recollection | None:
+    def _recollection(self, cached_state: JsonObject | None) -> Recollection | None:
         """What the conversation carries on; None if it is what it was."""
         if cached_state is None:
             return None
 
-        row = await self._means.store.conversations.get(self._row.tenant, self._row.id)
-        known = self._row.recollection if row is None else row.recollection
-        return known.model_copy(update={"cached_state": cached_state})
+        update = {"cached_state": cached_state}
+        changed = self._desk.recollection.model_copy(update=update)
+        self._desk.recollection = changed
+        return changed
 
     async def fail(self, turn: Turn, error: PermanentError) -> None:
         """Say that the turn failed; nothing of it is remembered but its log."""
@@ -104,6 +106,7 @@ class Ending:
         told = {"text": reply, "buttons": []}
         self._log.say(turn.id, "turn_failed", reply=told, error=fault)
         await self._log.keep()
+        self._desk.tell_of_end()
         letter = derived_id("msg", turn.id, "failed")
         await self._desk.deliver(reply, letter, turn.correlation_id)
         self._desk.lines.warning("turn.failed", turn_id=turn.id, code=error.code)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from agents.conversation import opening
 from agents.conversation.desk import Desk
-from agents.conversation.opening import Asker, command_of
+from agents.conversation.opening import BINDINGS, Asker, command_of
 from agents.conversation.scripted import Script, script_of
 from agents.conversation.turns import run_of
 from contracts import DecisionRecord, InboxItem, JsonObject, new_id, turn_id_of
@@ -53,12 +53,12 @@ class Hearing:
         return True
 
     async def _script(self, item: InboxItem) -> Script | None:
-        """What a bound conversation runs; it may have been bound just now."""
-        row = await self._means.store.conversations.get(self._row.tenant, self._row.id)
-        if row is None or row.flow is None:
+        """What a bound conversation runs for a text."""
+        desk = self._desk
+        if desk.flow is None:
             return None
 
-        return script_of(row.flow, item, await self._desk.memory(), row.recollection)
+        return script_of(desk.flow, item, await desk.memory(), desk.recollection)
 
     async def _hear_answer(self, item: InboxItem) -> bool:
         """A verdict or outcome of an open turn, or of one that waited for it."""
@@ -73,6 +73,9 @@ class Hearing:
         self._log.handle(item.id)
         await self._log.keep()
         reach("C4")
+        if turn is not None and turn.first.decision.action in BINDINGS:
+            await self._desk.look_at_binding()
+
         return True
 
     async def _hear_late(

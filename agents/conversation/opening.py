@@ -23,7 +23,7 @@ from contracts import (
     turn_id_of,
 )
 
-_OF_THIS = frozenset({"conversation.bind", "conversation.unbind"})
+BINDINGS = frozenset({"conversation.bind", "conversation.unbind"})
 """Actions on the very conversation in which they are said."""
 
 PROPOSER = Proposer(kind="agent", id="conversation")
@@ -68,7 +68,7 @@ def opened_by_words(
     action: Action = "workflow.run"
     if command is not None and command.action is not None:
         kind, action, args = "command", command.action, command.args or {}
-        if action in _OF_THIS:
+        if action in BINDINGS:
             args = {**args, "conversation_id": row.id}
     elif command is None and script is not None:
         args = {"flow": script.flow, "input": script.given}

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import AsyncIterator
 from typing import NamedTuple
 
+import anyio
 from aiohttp import web
 
 from contracts import (
     ENDS_TURN,
     Awaiting,
+    BusUnavailable,
     Conflict,
     ConversationRow,
     DecisionRecord,
+    Envelope,
     Fault,
     IdempotencyRow,
     InboxItem,
@@ -26,6 +30,7 @@ from contracts import (
     later,
     said,
     turn_id_of,
+    words_of,
 )
 from gateways.http.answering import respond
 from gateways.http.call import Call
@@ -33,7 +38,7 @@ from gateways.http.idempotency import key_of
 from gateways.http.problems import json_response, problem_response
 from gateways.http.proposing import Answer
 
-_POLL_S = 0.05
+_LOOK_AGAIN_S = 1.0
 _KEPT_S = 86_400
 _PAGE = 200
 
@@ -61,8 +66,10 @@ async def speak(
     call: Call, row: ConversationRow, text: str, timeout_s: float
 ) -> web.Response:
     """Say it, and answer with the reply if there is one in time."""
-    spoken = await say(call, row, text)
-    end = await ended(call, spoken, timeout_s)
+    async with call.door.bus.listen(words_of(row.id)) as heard:
+        spoken = await say(call, row, text)
+        end = await ended(call, spoken, timeout_s, heard)
+
     return await answer_to(call, spoken, end)
 
 
@@ -105,8 +112,13 @@ async def say(call: Call, row: ConversationRow, text: str) -> Spoken:
     return spoken
 
 
-async def ended(call: Call, spoken: Spoken, timeout_s: float) -> TurnEvent | None:
-    """The end of the turn; None if it has not come in time."""
+async def ended(
+    call: Call, spoken: Spoken, timeout_s: float, heard: AsyncIterator[Envelope]
+) -> TurnEvent | None:
+    """The end of the turn; None if it has not come in time.
+
+    ``heard`` tells when to look; a hint that is lost costs a second.
+    """
     door = call.door
     give_up = door.clock.monotonic() + timeout_s
     while True:
@@ -114,10 +126,24 @@ async def ended(call: Call, spoken: Spoken, timeout_s: float) -> TurnEvent | Non
         if end is not None or door.closing.is_set():
             return end
 
-        if door.clock.monotonic() >= give_up:
+        left = give_up - door.clock.monotonic()
+        if left <= 0:
             return None
 
-        await door.clock.sleep(_POLL_S)
+        with anyio.move_on_after(min(left, _LOOK_AGAIN_S)):
+            await _news(heard)
+
+
+async def _news(heard: AsyncIterator[Envelope]) -> None:
+    """Return when a turn of the conversation has ended; not if the bus goes away."""
+    try:
+        async for envelope in heard:
+            if isinstance(envelope.body, UserSpoke):
+                return
+    except BusUnavailable:
+        pass  # the log is looked at all the same
+
+    await anyio.sleep_forever()
 
 
 async def look(call: Call, spoken: Spoken) -> tuple[TurnEvent | None, Spoken]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 
@@ -15,6 +16,7 @@ from contracts import (
     JsonObject,
     TextSaid,
     TurnEvent,
+    UserSpoke,
     words_of,
 )
 from gateways.http.call import Call
@@ -23,7 +25,8 @@ from gateways.http.speaking import Spoken, look, reply_view, say
 
 _HEARTBEAT_S = 15.0
 _STALLED_S = 30.0
-_LOOK_S = 0.1
+_LOOK_S = 1.0
+"""How often the log is looked at, should a hint get lost."""
 
 
 async def stream_reply(
@@ -61,6 +64,7 @@ class _Reply:
         self._response = response
         self._spoken = spoken
         self._end: TurnEvent | None = None
+        self._news = asyncio.Event()
 
     async def follow(self, heard: AsyncIterator[Envelope]) -> None:
         """Send the words of the turn until it has ended."""
@@ -97,12 +101,18 @@ class _Reply:
         while self._end is None and not door.closing.is_set():
             self._end, self._spoken = await look(self._call, self._spoken)
             if self._end is None:
-                await door.clock.sleep(_LOOK_S)
+                with anyio.move_on_after(_LOOK_S):
+                    await self._news.wait()
+
+                self._news.clear()
 
         scope.cancel()
 
     async def _send_words(self, envelope: Envelope) -> None:
         words = envelope.body
+        if isinstance(words, UserSpoke):
+            self._news.set()
+
         if isinstance(words, TextSaid) and words.turn_id == self._spoken.turn_id:
             await self._say("delta", {"text": words.text})
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import aiohttp
+import anyio
 import pytest
 from pydantic import SecretStr
 
@@ -288,6 +291,37 @@ async def test_a_budget_is_never_passed(
 
     assert (answer.status, answer.code) == (429, "budget_exceeded")
     assert provider.asked == []
+
+
+async def test_fifty_turns_at_once_never_pass_a_budget(
+    given: Given, provider: ResponsesServer
+) -> None:
+    provider.will(replace(says("Yes."), pause_s=0.05))
+    llm = {
+        "provider": "openai_responses",
+        "model": "model-1",
+        "api_key": SecretStr("sk-test"),
+        "base_url": provider.url,
+    }
+    tokens = {"scope": "tenant", "meter": "tokens", "window": "day", "limit": 10_000}
+    settings = given(llm=llm, conversation={"max_output_tokens": 1_000})
+    limited = settings.model_copy(update={"budgets": (tokens,)})
+    async with serving(limited) as served:
+        made = [await served.api.post("/conversations", {}) for _ in range(50)]
+        answers: list[Answer] = []
+
+        async def say(id_: str) -> None:
+            path = f"/conversations/{id_}/messages"
+            answers.append(await served.api.call("POST", path, {"text": "Hi"}))
+
+        async with anyio.create_task_group() as people:
+            for one in made:
+                people.start_soon(say, one["id"])
+
+    told = Counter((one.status, one.code) for one in answers)
+    assert set(told) == {(200, None), (429, "budget_exceeded")}
+    assert told[200, None] == len(provider.asked)
+    assert provider.most_at_once <= 9, "at most 1,000 tokens and what is asked each"
 
 
 async def test_without_a_model_a_turn_says_what_is_missing(served: Served) -> None:

@@ -51,6 +51,10 @@ class ResponsesServer:
     replies: deque[Reply] = field(default_factory=deque)
     """The next answers; the last one is given again and again."""
 
+    open: int = 0
+    most_at_once: int = 0
+    """How many answers were under way at the same time."""
+
     gone: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when a client went before its answer was whole."""
 
@@ -69,11 +73,15 @@ class ResponsesServer:
             headers={"Content-Type": kind, "x-request-id": "req_1", **reply.headers},
         )
         await response.prepare(request)
+        self.open += 1
+        self.most_at_once = max(self.most_at_once, self.open)
         try:
             await self._write(request, response, reply)
         except (ConnectionError, asyncio.CancelledError):
             self.gone.set()
             raise
+        finally:
+            self.open -= 1
 
         return response
 
