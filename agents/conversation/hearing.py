@@ -13,6 +13,10 @@ from contracts.failpoints import reach
 _ANSWERS: tuple[str, ...] = ("verdict", "outcome")
 
 
+_MOST_OPEN = 16
+"""So many turns are open at a time, commands and all; what comes more waits."""
+
+
 class Hearing:
     """Takes in what came from outside."""
 
@@ -41,11 +45,15 @@ class Hearing:
 
     async def _hear_words(self, item: InboxItem) -> bool:
         """A text waits for the end of the turn that thinks; a command does not."""
-        if command_of(item) is None and self._book.thinking is not None:
+        is_text = command_of(item) is None
+        if len(self._book.turns) >= _MOST_OPEN:
+            return False
+
+        if is_text and self._book.thinking is not None:
             return False
 
         ttl_s, at = self._means.settings.verdict_ttl_s, self._log.at
-        script = await self._script(item) if command_of(item) is None else None
+        script = await self._script(item) if is_text else None
         new = opening.opened_by_words(self._row, item, script, at, ttl_s)
         await self._desk.open(
             item, new, item.body.get("correlation_id") or new_id("msg")

@@ -91,13 +91,15 @@ class Talk:
         while not self._leaving:
             self._bell.clear()
             left = await self._hearing.hear()
-            for turn in list(self._book.turns.values()):
+            open_ = list(self._book.turns.values())
+            for turn in open_:
                 await self._go_on(turn)
 
             if not self._book.turns and not left:
                 return
 
-            if not self._bell.is_set():
+            made_room = left and len(self._book.turns) < len(open_)
+            if not made_room and not self._bell.is_set():
                 await self._wait()
 
     async def _go_on(self, turn: Turn) -> None:

@@ -16,6 +16,7 @@ from tests.support.definitions import greet
 from tests.support.deployment import Plan, open_deployment, open_doors
 from tests.support.polling import until
 from tests.support.responses_server import ResponsesServer, responses_server, says
+from tests.support.servers import RedisServer
 from tests.support.service import ServiceProcess
 
 pytestmark = pytest.mark.timeout(120)
@@ -33,6 +34,8 @@ class House(NamedTuple):
     failpoint: Path
     revive: Callable[[], Awaitable[None]]
     """Return once whoever died is there again."""
+
+    redis: RedisServer | None = None
 
     async def is_struck(self) -> bool:
         """Whether the point was passed."""
@@ -71,7 +74,7 @@ async def _processes(folder: Path) -> AsyncIterator[House]:
             open_deployment(folder, plan) as deployment,
             open_doors(deployment) as api,
         ):
-            yield House(api, provider, file, deployment.ready)
+            yield House(api, provider, file, deployment.ready, deployment.redis)
 
 
 @pytest.fixture(
@@ -118,6 +121,30 @@ async def test_a_turn_killed_at_a_point_goes_on(house: House, point: str) -> Non
     assert len(house.provider.asked) == asked + 2, "what was kept is not paid twice"
     assert len(runs) == ran + 1
     assert {one["status"] for one in runs} == {"completed"}
+
+
+@pytest.mark.parametrize("house", [_processes], indirect=True, ids=["processes"])
+async def test_without_a_bus_no_model_is_asked(house: House) -> None:
+    house.provider.will(says("Yes."))
+    made = await house.api.post("/conversations", {})
+    path, asked = f"/conversations/{made['id']}", len(house.provider.asked)
+    assert house.redis is not None
+    await house.redis.kill()
+    try:
+        away = await house.api.call("POST", f"{path}/messages", {"text": "Hi"})
+    finally:
+        await house.redis.start()
+
+    async def is_answered() -> bool:
+        body = {"text": "Hi", "timeout_s": 5}
+        again = await house.api.call("POST", f"{path}/messages", body)
+        return again.status == 200
+
+    assert (away.status, away.code) == (503, "redis_unavailable")
+    assert len(house.provider.asked) == asked
+    history = (await house.api.get(f"{path}/messages"))["items"]
+    assert history == []
+    assert await until(is_answered, within_s=_WITHIN_S)
 
 
 async def _runs(api: Api) -> list[Any]:

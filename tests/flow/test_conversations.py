@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -237,6 +238,22 @@ async def test_a_command_does_not_wait_for_a_turn_that_thinks(chat: Chat) -> Non
 
     assert "/run" in helped.body["reply"]["text"]
     thinking.cancel()
+
+
+async def test_what_is_said_meanwhile_follows_at_once(chat: Chat) -> None:
+    chat.provider.will(replace(says("First."), pause_s=0.05), says("Second."))
+    async with anyio.create_task_group() as people:
+        people.start_soon(chat.say, "One")
+        await until(lambda: _is_asked(chat))
+        began = time.monotonic()
+        second = await chat.say("Two")
+
+    assert second.body["reply"]["text"] == "Second."
+    assert time.monotonic() - began < talk._LOOK_AGAIN_S - 1
+
+
+async def _is_asked(chat: Chat) -> bool:
+    return bool(chat.provider.asked)
 
 
 async def test_the_same_key_says_it_once(chat: Chat) -> None:

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from contracts import JsonObject
 from gateways.telegram import pacing
 from tests.flow.test_conversations import RULES, greeting
+from tests.flow.test_stages import FLOW, PRICES, QUOTE, SORTING
 from tests.support.api import Api
 from tests.support.bot_api_server import (
     SECRET,
@@ -124,6 +125,33 @@ async def test_what_is_written_is_answered_in_the_chat(telegram: Telegram) -> No
     assert run["principal"] == f"tg_{ADA}"
     assert run["channel"] == {"kind": "telegram", "address": str(ADA)}
     assert run["conversation_id"] == row["id"]
+
+
+async def test_a_chat_bound_to_a_flow_gets_the_words_of_its_answer(
+    telegram: Telegram,
+) -> None:
+    await telegram.api.post("/knowledge", PRICES)
+    for stage in (QUOTE, SORTING):
+        await telegram.api.post("/stages", stage)
+
+    await telegram.api.post("/flows", FLOW)
+    telegram.provider.will(
+        says('{"kind": "price", "item": "lamp"}'), says('{"price": 7}')
+    )
+
+    await telegram.push(message(1, ADA, "/bind desk"))
+    await telegram.arrived(ADA, 1)
+    await telegram.push(message(2, ADA, "What is a lamp?"))
+
+    assert (await telegram.arrived(ADA, 2))[1] == "That is 7."
+    row = (await telegram.api.get("/conversations"))["items"][0]
+    path = f"/conversations/{row['id']}"
+    assert row["flow"] == "desk"
+    assert await telegram.api.get(f"{path}/cached-state") == {"price": 7}
+    run = (await telegram.api.get("/runs"))["items"][0]
+    assert run["usage"]["tokens"] == 36
+    decision = await telegram.api.get(f"/decisions/{run['decision_id']}")
+    assert decision["correlation_id"] == run["correlation_id"]
 
 
 @pytest.mark.parametrize("secret", ["", "wrong", SECRET + "x", "gehe\u00efm"])

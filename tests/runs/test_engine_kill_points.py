@@ -16,6 +16,8 @@ from tests.support.http_sink import HttpSink, answer
 from tests.support.polling import until
 from tests.support.service import ServiceProcess
 
+pytestmark = pytest.mark.timeout(60)
+
 _WITHIN_S = 10.0
 
 
