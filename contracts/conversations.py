@@ -31,6 +31,7 @@ TurnEventType = Literal[
     "turn_awaiting",
     "turn_ended",
     "turn_failed",
+    "summary_made",
 ]
 """What may stand in a turn log.
 
@@ -40,7 +41,8 @@ TurnEventType = Literal[
 ``decision_proposed`` before each decision is sent, ``decision_heard`` with its verdict
 or outcome. ``run_heard``: a run the turn started has ended. ``reply_made`` before it
 is sent. ``turn_awaiting`` and ``turn_ended`` end a turn; ``turn_failed`` too, and
-changes neither summary nor cached state.
+changes neither summary nor cached state. ``summary_made``: between turns, what was
+said long ago was summed up.
 """
 
 ENDS_TURN: frozenset[str] = frozenset({"turn_awaiting", "turn_ended", "turn_failed"})

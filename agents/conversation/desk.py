@@ -143,9 +143,7 @@ class Desk:
         latest = await conversations.messages(
             tenant, id_, limit=SHORT_MEMORY, order="desc"
         )
-        memory = ChatMemory(
-            messages=latest[::-1], summary=self.row.recollection.summary
-        )
+        memory = ChatMemory(messages=latest[::-1], summary=self.recollection.summary)
         if latest:
             await self._copy(memory)
 

@@ -16,7 +16,7 @@ from agents.conversation.opening import PROPOSER
 from agents.conversation.prompting import request_of
 from agents.conversation.scripted import answer_in
 from agents.conversation.telling import Telling
-from agents.conversation.thinking import Call, Thinking
+from agents.conversation.thinking import Call, thinking_of
 from agents.conversation.turns import Proposed, Turn
 from contracts import (
     CODES,
@@ -50,13 +50,7 @@ class Minding:
         self._telling = telling
         self._ring = ring
         self._call: asyncio.Task[ModelAnswer] | None = None
-        self._thinking = Thinking(
-            means.model,
-            means.store.budgets,
-            means.bus,
-            means.clock,
-            means.settings,
-        )
+        self._thinking = thinking_of(means)
 
     async def go_on(self, turn: Turn, verdict: Approved) -> None:
         """The next thing that a turn with a model does."""

@@ -11,7 +11,9 @@ from agents.conversation.hearing import Hearing
 from agents.conversation.lost import LostMail
 from agents.conversation.minding import Minding, awaits
 from agents.conversation.opening import command_of
+from agents.conversation.summing import Summing
 from agents.conversation.telling import Telling
+from agents.conversation.thinking import thinking_of
 from agents.conversation.turns import Book, Turn
 from contracts import (
     Approved,
@@ -46,6 +48,7 @@ class Talk:
         self._ending = Ending(self._desk)
         self._telling = Telling(means.store, row.tenant)
         self._minding = Minding(self._desk, self._ending, self._telling, self.ring)
+        self._summing = Summing(self._desk, thinking_of(means), self.ring)
         self._lost = LostMail(self._desk)
         self._bell = asyncio.Event()
         self._leaving = False
@@ -70,6 +73,7 @@ class Talk:
             await self._go_on_until_it_rests()
         finally:
             await self._minding.hang_up()
+            await self._summing.hang_up()
 
         await self._desk.means.store.conversations.release(
             self.row.tenant, self.row.id, owner=self._owner, wake_at=self._wake_at()
@@ -95,8 +99,11 @@ class Talk:
             for turn in open_:
                 await self._go_on(turn)
 
+            await self._summing.take()
             if not self._book.turns and not left:
-                return
+                await self._summing.begin()
+                if not self._summing.is_under_way:
+                    return
 
             made_room = left and len(self._book.turns) < len(open_)
             if not made_room and not self._bell.is_set():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from agents.conversation.desk import Means
 from agents.conversation.settings import ConversationSettings
 from bus import Bus
 from contracts import (
@@ -83,6 +84,10 @@ class Thinking:
         for id_, meter in reserved.items():
             await self._budgets.settle(tenant, id_, used[meter])
 
+    async def ask_quietly(self, call: Call) -> ModelAnswer:
+        """Ask the model for ourselves: nobody reads along."""
+        return await answer_of(self._model, call.request, timeout_s=call.timeout_s)
+
     async def ask(self, row: ConversationRow, call: Call) -> ModelAnswer:
         """Ask the model, and let whoever listens see its words as they come."""
 
@@ -99,3 +104,10 @@ class Thinking:
         )
         at = stamp(self._clock.now())
         return said(piece, by="conversation", tenant=row.tenant, at=at)
+
+
+def thinking_of(means: Means) -> Thinking:
+    """How conversations think that are held with these means."""
+    return Thinking(
+        means.model, means.store.budgets, means.bus, means.clock, means.settings
+    )

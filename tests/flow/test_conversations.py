@@ -256,6 +256,30 @@ async def _is_asked(chat: Chat) -> bool:
     return bool(chat.provider.asked)
 
 
+@pytest.mark.timeout(90)
+async def test_what_was_said_long_ago_is_summed_up(chat: Chat) -> None:
+    chat.provider.will(says("Yes."))
+    for n in range(20):
+        await chat.say(f"Message {n}")
+
+    async def is_summed_up() -> bool:
+        return "summary_made" in [one["type"] for one in await chat.log()]
+
+    assert await until(is_summed_up)
+    chat.provider.will(says("You began with 0."))
+    await chat.say("How did I begin?")
+
+    asked = chat.provider.asked[-1]
+    summing = [
+        one for one in chat.provider.asked if one["instructions"].startswith("Sum up")
+    ]
+    assert len(summing) == 1
+    assert summing[0]["input"][0]["content"].startswith("user: Message 0")
+    assert "Earlier: Yes." in asked["instructions"]
+    assert len(asked["input"]) == 21
+    assert asked["input"][-1]["content"] == "How did I begin?"
+
+
 async def test_the_same_key_says_it_once(chat: Chat) -> None:
     chat.provider.will(says("Once."))
     first = await chat.say("Hi", Idempotency_Key="k1")
@@ -310,6 +334,7 @@ async def test_a_budget_is_never_passed(
     assert provider.asked == []
 
 
+@pytest.mark.timeout(90)
 async def test_fifty_turns_at_once_never_pass_a_budget(
     given: Given, provider: ResponsesServer
 ) -> None:
