@@ -169,6 +169,13 @@ class ConversationSection(Section):
     turn_seconds: Annotated[int, Field(ge=1, le=3_600)] = 120
 
 
+class KnowledgeSection(Section):
+    """Where knowledge comes from besides the API."""
+
+    dir: str = ""
+    """A folder of YAML files; empty: none."""
+
+
 class Telegram(Section):
     """The bot, and who may talk to it."""
 
@@ -243,6 +250,7 @@ class Settings(BaseSettings):
     keys: Keys = Keys()
     llm: Llm = Llm()
     conversation: ConversationSection = ConversationSection()
+    knowledge: KnowledgeSection = KnowledgeSection()
     telegram: Telegram = Telegram()
     runs: Runs = Runs()
     tools: Tools = Tools()
@@ -336,6 +344,7 @@ def _anchored(settings: Settings, home: Path) -> Settings:
             "gate": _below(home, settings.gate, "policy_file"),
             "keys": _below(home, _below(home, settings.keys, "seal_file"), "bus_file"),
             "llm": _below(home, _below(home, settings.llm, "script"), "api_key_file"),
+            "knowledge": _below(home, settings.knowledge, "dir"),
             "telegram": _below(
                 home, _below(home, settings.telegram, "token_file"), "secret_file"
             ),

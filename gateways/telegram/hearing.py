@@ -21,7 +21,6 @@ from contracts import (
 )
 from gateways.telegram.accounts import Accounts
 from gateways.telegram.office import Office, channel_of
-from gateways.telegram.proposing import propose
 from gateways.telegram.settings import DOOR
 from gateways.telegram.texts import start_in, tidy
 from gateways.telegram.typing import Typing
@@ -124,8 +123,7 @@ class Hearing:
         if row is not None:
             return row
 
-        answer = await propose(
-            office,
+        answer = await office.propose(
             derived_id("dec", record.body["message_id"], "conversation"),
             "conversation.create",
             {"channel": DOOR},

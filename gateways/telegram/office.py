@@ -7,13 +7,23 @@ from dataclasses import dataclass, field
 
 from bus import Bus
 from contracts import (
+    Action,
+    Awaiting,
     Channel,
     Clock,
+    Decision,
     DoorRecord,
+    JsonObject,
+    Outcome,
+    Principal,
+    Proposer,
+    Refused,
     Timestamp,
     delivery,
+    later,
     stamp,
 )
+from gateways.proposing import GATE_S, Counter
 from gateways.telegram.bot_api import BotApi
 from gateways.telegram.pacing import Pacing
 from gateways.telegram.records import Records
@@ -46,6 +56,31 @@ class Office:
     def at(self) -> Timestamp:
         """Now, as text."""
         return stamp(self.clock.now())
+
+    async def propose(
+        self,
+        decision_id: str,
+        action: Action,
+        args: JsonObject,
+        by: tuple[Principal, int],
+    ) -> Refused | Awaiting | Outcome:
+        """What became of a decision; ``by`` is who asks, and in which chat.
+
+        The same id again is the same decision. Raises TemporaryError.
+        """
+        principal, chat_id = by
+        at = self.at()
+        decision = Decision(
+            id=decision_id,
+            action=action,
+            args=args,
+            proposer=Proposer(kind="user", id=principal.id),
+            principal=principal,
+            channel=channel_of(chat_id),
+            not_after=later(at, GATE_S),
+            created_at=at,
+        )
+        return await Counter(self.bus, self.store.decisions, DOOR).propose(decision)
 
     async def tell(
         self,

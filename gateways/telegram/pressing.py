@@ -20,7 +20,6 @@ from contracts import (
 from gateways.telegram.accounts import Accounts
 from gateways.telegram.bot_api import BotApiError
 from gateways.telegram.office import Office
-from gateways.telegram.proposing import propose
 from gateways.telegram.settings import DOOR
 from gateways.telegram.updates import Pressed
 
@@ -100,8 +99,7 @@ class Pressing:
             return await self._answer(heard, _NOTHING, "used_button")
 
         vote, approval_id = button.body["vote"], button.body["approval_id"]
-        answer = await propose(
-            self._office,
+        answer = await self._office.propose(
             derived_id("dec", record.body["message_id"], "vote"),
             _ACTIONS[vote],
             {"approval_id": approval_id},

@@ -7,10 +7,12 @@ import hmac
 import secrets
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from pathlib import Path
 
 from agents.coordinator import explain
 from contracts import ConfigurationError, DecisionRecord, JsonObject
 from gateways.http import Cursors, Door, serve_health, serve_http
+from gateways.knowledge import open_folder
 from gateways.telegram import PATH, Office, open_telegram, webhook
 from sluicegate import __version__
 from sluicegate.config import Settings
@@ -31,6 +33,12 @@ async def open_door(parts: Parts, life: AsyncExitStack) -> str:
     if "gateway" not in parts.roles:
         serving = serve_health(door, server.host, server.health_port)
         return f"http://{server.host}:{await life.enter_async_context(serving)}"
+
+    if parts.settings.knowledge.dir:
+        folder = Path(parts.settings.knowledge.dir)
+        await life.enter_async_context(
+            open_folder(folder, TENANT, parts.store, parts.bus, parts.clock)
+        )
 
     door = replace(door, hooks={PATH: webhook(await _telegram(parts, life))})
     serving = serve_http(door, server.host, server.port)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from contracts import JsonObject
 from gateways.http import PUBLIC, ROUTES, Route
 from tests.support.api import Answer, Api
 from tests.support.definitions import asking, greet
@@ -14,12 +15,24 @@ from tests.support.serving import Served
 PERSONS = ("nobody", "revoked", "bridge", "viewer", "operator")
 
 TOOL = {"name": "t", "kind": "builtin", "function": "now", "effect": "none"}
+STAGE = {"name": "s", "instructions": "Answer."}
+FLOW: JsonObject = {
+    "name": "f",
+    "nodes": [
+        {"id": "start", "type": "start"},
+        {"id": "say", "type": "answer", "output": {"assistantReply": "Hello."}},
+    ],
+    "edges": [{"from": "start", "to": "say"}],
+}
 BODIES: dict[str, Any] = {
     "/decisions": {"action": "workflow.run", "args": {"workflow": "greet"}},
     "/runs": {"workflow": "greet", "input": {"name": "Ada"}},
     "/workflow-runs": {"workflow": "greet", "input": {"name": "Ada"}},
     "/tools": {**TOOL, "name": "another"},
     "/workflows": {**greet(), "name": "another"},
+    "/stages": {**STAGE, "name": "another"},
+    "/flows": {**FLOW, "name": "another"},
+    "/knowledge": {"name": "another", "content": {}},
     "/keys": {"subject": "eve", "roles": ["viewer"]},
     "/freeze": {"scope": "tool", "name": "t"},
     "signal": {"name": "go"},
@@ -69,6 +82,9 @@ async def _furnished(served: Served) -> House:
         await api.post("/workflows", body)
 
     await api.post("/tools", TOOL)
+    await api.post("/stages", STAGE)
+    await api.post("/flows", FLOW)
+    await api.post("/knowledge", {"name": "k", "content": {}})
     asked, other = [await api.run("asking", {"name": "Ada"}) for _ in range(2)]
     events = await api.get(f"/runs/{other['id']}/events")
     approvals, keys = await api.get("/approvals"), await _keys(served)
@@ -86,6 +102,9 @@ async def _furnished(served: Served) -> House:
             "keys": (await api.get("/keys"))["items"][0]["id"],
             "workflows": "greet",
             "tools": "t",
+            "stages": "s",
+            "flows": "f",
+            "knowledge": "k",
             "dead-letters": "msg_00000000000000000000000000",
             "event": events["items"][0]["id"],
         },

@@ -108,11 +108,8 @@ def test_a_workflow_does_not_follow_its_own_failure() -> None:
 
 def test_what_this_release_does_not_execute_is_refused_by_type() -> None:
     later: dict[str, JsonObject] = {
-        "model": {"stage": "s"},
-        "classify": {"routes": [{"name": "x", "to": "end"}]},
         "for_each": {"items": "start.x", "body": {}},
         "repeat_until": {"until": "true", "body": {}},
-        "retrieve": {"knowledge": "k"},
         "call_workflow": {"workflow": "w"},
         "notify": {"text": "x"},
         "use": {"use": "n"},
@@ -314,6 +311,7 @@ def test_facts_tell_rules_and_approvers_what_would_be_done() -> None:
             },
         ],
         "tools": ["echo", "lookup", "place-order"],
+        "models": [],
         "approvals": ["ask", "say"],
         "cost_estimate": {"calls": 3, "tokens": 0, "cost": 0},
     }
