@@ -177,6 +177,12 @@ async def _earlier(call: Call, row: IdempotencyRow) -> tuple[str, Answer | None]
 
 
 def _has_lapsed(answer: Answer) -> bool:
-    """Whether it was approved, and nobody carried it out in time."""
+    """Whether nobody judged it in time, or it was approved and carried out by nobody.
+
+    The first is on record if its request was cut off before the gate heard it too late.
+    """
+    if isinstance(answer.verdict, Refused):
+        return answer.verdict.code in _NEVER_JUDGED
+
     lapsed = answer.outcome is not None and answer.outcome.state == "expired"
     return lapsed and isinstance(answer.verdict, Approved)

@@ -40,6 +40,8 @@ class Asking:
     def __init__(self, office: Office, accounts: Accounts) -> None:
         self._office = office
         self._accounts = accounts
+        self._asked: set[str] = set()
+        """What is known to be asked, so that it is not looked up every second."""
 
     async def ask(self) -> None:
         """Look for approvals that wait. Raises StoreUnavailable."""
@@ -47,17 +49,25 @@ class Asking:
             self._office.tenant, state="waiting", limit=_PAGE
         )
         if not page.items:
+            self._asked.clear()
             return
 
         everybody = await self._accounts.everybody()
-        for approval in reversed(page.items):
-            for user_id, principal in everybody.items():
-                if {*known_as(principal)} & {*approval.approvers}:
-                    await self._ask(approval, user_id)
+        due = {
+            f"{approval.id}:{user_id}": (approval, user_id)
+            for approval in reversed(page.items)
+            for user_id, principal in everybody.items()
+            if {*known_as(principal)} & {*approval.approvers}
+        }
+        for name, (approval, user_id) in due.items():
+            if name not in self._asked:
+                await self._ask(name, approval, user_id)
 
-    async def _ask(self, approval: Approval, user_id: int) -> None:
+        self._asked = set(due)
+
+    async def _ask(self, name: str, approval: Approval, user_id: int) -> None:
         """Every step may be made again: the ids are drawn once."""
-        office, name = self._office, f"{approval.id}:{user_id}"
+        office = self._office
         if await office.records.get("delivery", f"asked:{name}") is not None:
             return
 

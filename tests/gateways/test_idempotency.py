@@ -8,6 +8,7 @@ import anyio
 import pytest
 
 from contracts import Fault, Outcome, derived_id
+from gateways.http import idempotency
 from tests.support.api import Answer
 from tests.support.doorway import (
     Doorway,
@@ -168,6 +169,29 @@ async def test_a_decision_that_lapsed_is_followed_by_another(doorway: Doorway) -
     again = derived_id("dec", first.headers["X-Decision-Id"], "again")
     assert {answer.body["decision_id"] for answer in answers} == {again}
     assert len(doorway.gate.asked) == 2
+
+
+async def test_a_decision_heard_too_late_is_followed_by_another(
+    doorway: Doorway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    doorway.gate.ruling = refused("gate_unavailable")
+    with monkeypatch.context() as cut_off:
+        cut_off.setattr(idempotency, "_forget", _nothing)
+        first = await propose(doorway)
+
+    doorway.gate.ruling = done({"n": 1})
+    doorway.clock.put_forward(16)
+
+    answers = [await propose(doorway) for _ in range(2)]
+
+    again = derived_id("dec", first.headers["X-Decision-Id"], "again")
+    assert first.code == "gate_unavailable"
+    assert {answer.body["decision_id"] for answer in answers} == {again}
+    assert len(doorway.gate.asked) == 2
+
+
+async def _nothing(*_: Any) -> None:
+    """The process died before it could."""
 
 
 @pytest.mark.parametrize(
