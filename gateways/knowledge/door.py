@@ -28,8 +28,8 @@ from contracts import (
     new_id,
     stamp,
 )
+from gateways.counter import GATE_S, Counter
 from gateways.knowledge.files import File, content_of, files_in
-from gateways.proposing import GATE_S, Counter
 from store import Store
 
 _EVERY_S = 2.0

@@ -23,7 +23,7 @@ from contracts import (
     later,
     stamp,
 )
-from gateways.proposing import GATE_S, Counter
+from gateways.counter import GATE_S, Counter
 from gateways.telegram.bot_api import BotApi
 from gateways.telegram.pacing import Pacing
 from gateways.telegram.records import Records

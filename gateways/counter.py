@@ -1,4 +1,4 @@
-"""Proposing a decision for a door that waits for what becomes of it."""
+"""The counter: where a door hands a decision in, and waits for what becomes of it."""
 
 from __future__ import annotations
 
