@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
@@ -11,7 +12,6 @@ import aiohttp
 import anyio
 import pytest
 
-from contracts import DoorRecord
 from tests.support.api import Api
 from tests.support.bot_api_server import (
     SECRET,
@@ -20,15 +20,8 @@ from tests.support.bot_api_server import (
     bot_api_server,
     message,
 )
-from tests.support.deployment import (
-    DATABASE,
-    Deployment,
-    Plan,
-    open_deployment,
-    open_doors,
-)
+from tests.support.deployment import Deployment, Plan, open_deployment, open_doors
 from tests.support.polling import until
-from tests.support.servers import direct_client
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -45,14 +38,21 @@ class Wire(NamedTuple):
     deployment: Deployment
     api: Api
     bot: BotApiServer
+    begun: dict[int, float]
+    """When each update was first sent to anybody."""
+
+    acked: dict[int, float]
+    """When it was first taken by somebody."""
 
     async def push(self, update: Any, n: int) -> None:
         """Bring an update to a gateway until one takes it, as Telegram does."""
-        urls = self.deployment.urls
+        urls, id_ = self.deployment.urls, update["update_id"]
+        self.begun.setdefault(id_, time.monotonic())
         while True:
             url = f"{urls[n % len(urls)]}/telegram/webhook"
             try:
                 if await self.bot.push(url, update) == 200:
+                    self.acked.setdefault(id_, time.monotonic())
                     return
             except (aiohttp.ClientError, ConnectionError):
                 pass
@@ -81,7 +81,7 @@ async def wire(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Wire]:
             open_deployment(folder, plan) as deployment,
             open_doors(deployment) as api,
         ):
-            yield Wire(deployment, api, bot)
+            yield Wire(deployment, api, bot, {}, {})
 
 
 async def test_a_thousand_updates_thrice_to_two_gateways_under_kills(
@@ -104,17 +104,30 @@ async def test_a_thousand_updates_thrice_to_two_gateways_under_kills(
     await wire.deployment.ready()
     assert await until(lambda: _are_all_heard(wire), within_s=_WITHIN_S)
 
-    kept = await _kept(wire)
     decisions = [one async for one in wire.api.pages("/decisions?limit=200")]
     proposed = [one for one in decisions if one["action"] == "conversation.turn"]
     turns = Counter(one["args"]["inbox_id"] for one in proposed)
-    assert len(kept) == _UPDATES
-    assert set(turns) == {f"said:{one['name']}" for one in kept}
+    assert set(turns) == {f"said:7/{n}" for n in range(_UPDATES)}
     assert set(turns.values()) == {1}
-    for chat in _CHATS:
-        said = [one["text"] for one in await _history(wire, chat)]
-        arrived = [one["text"] for one in kept if one["chat"] == chat]
-        assert said == arrived
+    listed = (await wire.api.get("/conversations?limit=200"))["items"]
+    assert len(listed) == len(_CHATS)
+    for one in listed:
+        _expect_order(wire, await _proposed(wire.api, one["id"]))
+
+
+def _expect_order(wire: Wire, ids: list[int]) -> None:
+    """None stands behind one that was first sent only after it had been taken."""
+    latest = 0.0
+    for id_ in ids:
+        assert wire.acked[id_] >= latest, f"{id_} was taken long before"
+        latest = max(latest, wire.begun[id_])
+
+
+async def _proposed(api: Api, conversation_id: str) -> list[int]:
+    """The updates of a chat in the order in which their turns were proposed."""
+    path = f"/conversations/{conversation_id}/turns?limit=200"
+    opened = [one async for one in api.pages(path) if one["type"] == "turn_proposed"]
+    return [int(one["payload"]["item"]["id"].rpartition("/")[2]) for one in opened]
 
 
 async def _send(wire: Wire, updates: list[Any], n: int) -> None:
@@ -126,29 +139,3 @@ async def _are_all_heard(wire: Wire) -> bool:
     """Whether every text stands in its conversation's history."""
     listed = (await wire.api.get("/conversations?limit=200"))["items"]
     return sum(int(one["messages"]) for one in listed) == 2 * _UPDATES
-
-
-async def _kept(wire: Wire) -> list[dict[str, Any]]:
-    """The updates as the gateways kept them, in order of arrival."""
-    async with direct_client(wire.deployment.mongo.address, 5) as client:
-        found = (
-            client[DATABASE].door_records.find({"kind": "update"}).sort("arrival", 1)
-        )
-        return [_update(one["body"], one["name"]) async for one in found]
-
-
-def _update(body: str, name: str) -> dict[str, Any]:
-    raw = DoorRecord.model_validate_json(body).body["raw"]["message"]
-    return {"name": name, "chat": raw["chat"]["id"], "text": raw["text"]}
-
-
-async def _history(wire: Wire, chat: int) -> list[Any]:
-    listed = (await wire.api.get("/conversations?limit=200"))["items"]
-    owner = {one["id"]: one for one in listed}
-    for id_ in owner:
-        path = f"/conversations/{id_}/messages?limit=200"
-        said = [one async for one in wire.api.pages(path) if one["role"] == "user"]
-        if said and int(said[0]["text"].split()[1]) % len(_CHATS) == chat - _CHATS[0]:
-            return said
-
-    return []
