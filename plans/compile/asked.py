@@ -6,7 +6,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from contracts import InvalidInput, JsonObject, read
-from contracts.definitions import Acting, Classify, Knowledge, Stage, Tool
+from contracts.definitions import (
+    Classify,
+    Knowledge,
+    ModelNode,
+    Notify,
+    Stage,
+    Tool,
+)
 from plans.compile.scope import Problems
 from plans.expressions import compile_template
 from plans.plan import Catalog, Prompt, StageTool
@@ -72,10 +79,12 @@ def choosing(node: Classify, stage: Stage | None) -> Stage:
     )
 
 
-def refuse_approval(node: Acting, at: str, problems: Problems) -> None:
-    """Note what a node that asks a model cannot do."""
+def refuse_approval(
+    node: ModelNode | Classify | Notify, at: str, problems: Problems
+) -> None:
+    """Note what a node that asks a model, or tells a chat, cannot do."""
     if node.approval is not None:
-        message = "A node that asks a model asks no person; put an approval before it."
+        message = f"A {node.type} node asks no person; put an approval before it."
         problems.tell(f"{at}/approval", "invalid", message)
 
     if isinstance(node, Classify) and node.on_error == "continue":

@@ -18,6 +18,7 @@ from contracts.definitions import (
     Classify,
     Fail,
     ModelNode,
+    Notify,
     Retrieve,
     Tool,
     ToolNode,
@@ -116,6 +117,11 @@ def _retrieve(node: Retrieve, site: Site) -> Parts:
     )
 
 
+def _notify(node: Notify, site: Site) -> Parts:
+    asked.refuse_approval(node, site.at, site.scope.problems)
+    return Parts(template=site.fields(text=node.text))
+
+
 def _model(node: ModelNode, site: Site) -> Parts:
     stage = asked.stage_of(node.stage, site.catalog)
     template = site.template(node.input, "input")
@@ -181,6 +187,7 @@ KINDS: dict[str, Kind] = {
     "model": Kind(_model, may_fail=True),
     "classify": Kind(_classify, may_fail=True),
     "retrieve": Kind(_retrieve, may_fail=True),
+    "notify": Kind(_notify, may_fail=True),
     "fail": Kind(_fail),
 }
 """Every executable node type."""

@@ -10,28 +10,30 @@ import anyio
 
 from contracts import ModelAnswer
 from contracts.failpoints import reach
-from llm import Model, answer_of
+from llm import answer_of
 from runs.effects import CallResult, Unknown
 from runs.engine.failing import unknown_fault
+from runs.engine.intents import Call
+from runs.engine.notices import Notice, Notices
+from runs.engine.ports import Ports
 from runs.engine.thinking import ModelCall
-from runs.tools import ToolCall, Tools
 
 _CLOSE_S = 2.0
 _SLACK_S = 1.0
 """How much longer than its own deadline a call may take before it is given up."""
 
 
-Call = ToolCall | ModelCall
 Result = CallResult | ModelAnswer | None
 
 
 class CallsUnderWay:
     """Makes calls at the same time and keeps how they ended until that is collected."""
 
-    def __init__(self, tools: Tools, model: Model, ring: Callable[[], None]) -> None:
+    def __init__(self, ports: Ports, ring: Callable[[], None]) -> None:
         """``ring`` is called whenever a call has ended."""
-        self._tools = tools
-        self._model = model
+        self._tools = ports.tools
+        self._model = ports.model
+        self._notices = Notices(ports.store, ports.bus, ports.clock)
         self._ring = ring
         self._tasks: dict[str, asyncio.Task[Result]] = {}
         self._calls: dict[str, Call] = {}
@@ -68,6 +70,9 @@ class CallsUnderWay:
 
     async def _make(self, call: Call) -> Result:
         """Make it and wait for its end; some calls watch their own deadline."""
+        if isinstance(call, Notice):
+            return await self._notices.send(call)
+
         if isinstance(call, ModelCall):
             return await answer_of(self._model, call.request, timeout_s=call.timeout_s)
 
@@ -88,6 +93,9 @@ class CallsUnderWay:
 
 def _is_harmless(call: Call) -> bool:
     """Whether it may be cut off without anybody's harm."""
+    if isinstance(call, Notice):
+        return False
+
     return isinstance(call, ModelCall) or call.tool.effect == "none"
 
 

@@ -81,7 +81,7 @@ class Driver:
         self._plans = equipment.plans
         self._ring_in = ring_in
         self._bell = asyncio.Event()
-        self._calls = CallsUnderWay(ports.tools, ports.model, self._bell.set)
+        self._calls = CallsUnderWay(ports, self._bell.set)
         self._intents = Intents(ports, terms, partial(ring_in, _TRY_AGAIN_S))
         self._mail = False
         self._seen: set[str] = set()

@@ -8,6 +8,7 @@ from contracts import Approval, Fault, JsonObject, TemporaryError
 from contracts.definitions import Acting
 from plans.plan import PlanNode
 from runs.engine.answers import settle
+from runs.engine.notices import Notice
 from runs.engine.permits import Permits
 from runs.engine.ports import Ports, Terms
 from runs.engine.stepping import advance, again, complete, fail
@@ -15,6 +16,9 @@ from runs.engine.thinking import ModelCall, called, intend_to_ask, tell
 from runs.engine.walk import Hold, Walk
 from runs.steps.asking import told
 from runs.tools import ToolCall
+
+Call = ToolCall | ModelCall | Notice
+"""What may be made once its intent is stored."""
 
 _MOST_ASKED = 3
 """How often a verdict that came too late is asked for again."""
@@ -75,8 +79,11 @@ class Intents:
         complete(walk, node, _votes(approval))
 
 
-def intend(walk: Walk, node: PlanNode, model_timeout_s: float) -> ToolCall | ModelCall:
+def intend(walk: Walk, node: PlanNode, model_timeout_s: float) -> Call:
     """Say that the call is about to be made; the call that may be made once stored."""
+    if node.type == "notify":
+        return _intend_to_tell(walk, node)
+
     known, tool = walk.progress.node(node.id), node.tool
     given, key = known.input, f"{walk.row.id}:{node.id}:0"
     if node.prompt is not None:
@@ -115,6 +122,22 @@ def intend(walk: Walk, node: PlanNode, model_timeout_s: float) -> ToolCall | Mod
         node_id=node.id,
         attempt=known.attempt,
     )
+
+
+def _intend_to_tell(walk: Walk, node: PlanNode) -> Notice:
+    known = walk.progress.node(node.id)
+    walk.log.say(
+        "tool_call",
+        node.id,
+        known.attempt,
+        call_id=f"call_{walk.progress.seq + 1}",
+        tool="notify",
+        input=known.input,
+        effect="idempotent",
+        key=f"{walk.row.id}:{node.id}:0",
+    )
+    text = str((known.input or {}).get("text", ""))
+    return Notice(walk.row, node.id, known.attempt, text)
 
 
 def _refuse(walk: Walk, node: PlanNode, refusal: Hold | Fault) -> None:

@@ -26,6 +26,7 @@ from runs.steps import (
     Calls,
     Done,
     StepResult,
+    Tells,
     Thinks,
     Waits,
     evaluate,
@@ -77,8 +78,11 @@ def step(walk: Walk, node: PlanNode) -> StepResult:
     if known is not None and node.prompt is not None:
         return Thinks(known)
 
+    if known is not None and node.type == "notify":
+        return Tells(known)
+
     result = evaluate(node, walk.values, walk.log.at)
-    if isinstance(result, Calls | Thinks | Asks):
+    if isinstance(result, Calls | Thinks | Tells | Asks):
         given = result.form if isinstance(result, Asks) else result.input
         error = too_large(f"input of node {node.id}", given)
         return result if error is None else Broken(Fault.of(error))
@@ -95,7 +99,7 @@ def follow(walk: Walk, node: PlanNode, result: StepResult) -> None:
             fail(walk, node, fault, breach=breach)
         case Waits():
             _wait(walk, node)
-        case Thinks():
+        case Thinks() | Tells():
             walk.calls.append(node.id)
         case Calls() | Asks():
             (walk.asks if walk.needs_decision(node) else walk.calls).append(node.id)
@@ -216,7 +220,7 @@ def _wants(walk: Walk, node: PlanNode, result: StepResult) -> JsonObject:
     known = walk.progress.node(node.id)
     said: JsonObject = {"step": node.position} if walk.plan.workflow.serial else {}
     match result:
-        case Thinks(given):
+        case Thinks(given) | Tells(given):
             said["input"] = given
         case Calls(given) | Asks(given):
             said["input"] = given

@@ -9,6 +9,7 @@ from runs.steps.results import (
     Calls,
     Done,
     StepResult,
+    Tells,
     Thinks,
     Waits,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "Calls",
     "Done",
     "StepResult",
+    "Tells",
     "Thinks",
     "Waits",
     "evaluate",

@@ -5,6 +5,7 @@ Pure: a step reads no clock, calls nothing and can be evaluated again.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -13,7 +14,7 @@ from contracts.definitions import Fail
 from plans import Values, routes
 from plans.plan import PlanNode
 from runs.steps.lookup import look_up
-from runs.steps.results import Asks, Broken, Calls, Done, StepResult, Thinks
+from runs.steps.results import Asks, Broken, Calls, Done, StepResult, Tells, Thinks
 from runs.steps.waiting import wait
 
 Step = Callable[[PlanNode, Values, Timestamp], StepResult]
@@ -101,6 +102,12 @@ def _model(node: PlanNode, values: Values, _: Timestamp) -> StepResult:
     return Thinks(given)
 
 
+def _notify(node: PlanNode, values: Values, _: Timestamp) -> StepResult:
+    text = _rendered(node, values).get("text")
+    words = text if isinstance(text, str) else json.dumps(text, ensure_ascii=False)
+    return Tells({"text": words})
+
+
 def _retrieve(node: PlanNode, values: Values, _: Timestamp) -> StepResult:
     contents: JsonObject = next(iter(node.knowledge.values()), {})
     return Done(look_up(contents, _rendered(node, values)))
@@ -130,6 +137,7 @@ STEPS: dict[str, Step] = {
     "model": _model,
     "classify": _model,
     "retrieve": _retrieve,
+    "notify": _notify,
     "approval": _approval,
     "wait": wait,
     "fail": _fail,

@@ -31,6 +31,13 @@ class Thinks:
 
 
 @dataclass(frozen=True, slots=True)
+class Tells:
+    """It wants its chat told this."""
+
+    input: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
 class Asks:
     """It wants a person asked, who is shown this."""
 
@@ -53,5 +60,5 @@ class Broken:
     breach: bool = False
 
 
-StepResult = Done | Calls | Thinks | Asks | Waits | Broken
+StepResult = Done | Calls | Thinks | Tells | Asks | Waits | Broken
 """What a step comes to."""

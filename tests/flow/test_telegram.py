@@ -154,6 +154,32 @@ async def test_a_chat_bound_to_a_flow_gets_the_words_of_its_answer(
     assert decision["correlation_id"] == run["correlation_id"]
 
 
+async def test_a_run_tells_its_chat_while_it_goes_on(telegram: Telegram) -> None:
+    nodes = [
+        {"id": "start", "type": "workflow_start"},
+        {"id": "tell", "type": "notify", "text": "**Half** way, ${start.name}."},
+        {"id": "nap", "type": "wait", "seconds": 0.5},
+        {"id": "end", "type": "workflow_end", "output": {"id": "${tell.delivery_id}"}},
+    ]
+    edges = ["start tell", "tell nap", "nap end"]
+    pairs = [edge.split() for edge in edges]
+    definition = {
+        "name": "slow",
+        "nodes": nodes,
+        "edges": [{"from": source, "to": target} for source, target in pairs],
+    }
+    await telegram.api.post("/workflows", definition)
+
+    await telegram.push(message(1, ADA, "/run slow name=Ada"))
+    alone = await telegram.api.run("slow", {"name": "Ada"})
+
+    async def is_told() -> bool:
+        return "Half way, Ada." in telegram.bot.sent(ADA)
+
+    assert await until(is_told, within_s=15)
+    assert alone["output"] == {"id": None}, "a run over HTTP has no chat"
+
+
 @pytest.mark.parametrize("secret", ["", "wrong", SECRET + "x", "gehe\u00efm"])
 async def test_a_wrong_secret_is_refused_before_anything(
     telegram: Telegram, secret: str

@@ -111,7 +111,6 @@ def test_what_this_release_does_not_execute_is_refused_by_type() -> None:
         "for_each": {"items": "start.x", "body": {}},
         "repeat_until": {"until": "true", "body": {}},
         "call_workflow": {"workflow": "w"},
-        "notify": {"text": "x"},
         "use": {"use": "n"},
     }
     assert later.keys() == WORKFLOW_NODE_TYPES - KINDS.keys()
