@@ -21,6 +21,7 @@ from sluicegate.cli import (
 )
 from sluicegate.cli.chat import chat
 from sluicegate.cli.doctor import doctor
+from sluicegate.cli.importing import import_
 from sluicegate.cli.logbook import logs
 from sluicegate.cli.screen import CONFIGURATION, fail, margin
 
@@ -36,6 +37,7 @@ app.command()(serving.migrate)
 app.command()(running.run)
 app.command()(running.decide)
 app.command()(chat)
+app.command("import")(import_)
 app.command()(approvals.approvals)
 app.command()(approvals.approve)
 app.command()(approvals.refuse)

@@ -1,4 +1,4 @@
-"""``sluicegate chat`` as a process of its own, against the running service."""
+"""``chat`` and ``import`` as processes of their own, against the running service."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 import anyio
@@ -30,7 +31,12 @@ class Terminal(NamedTuple):
     environment: Mapping[str, str]
 
     async def __call__(self, *words: str, typed: str = "") -> Ran:
-        command = [sys.executable, "-m", "sluicegate", "chat", *words]
+        """Run ``chat``."""
+        return await self.run("chat", *words, typed=typed)
+
+    async def run(self, *words: str, typed: str = "") -> Ran:
+        """Run a command."""
+        command = [sys.executable, "-m", "sluicegate", *words]
         ended = await anyio.run_process(
             command,
             input=typed.encode(),
@@ -88,3 +94,114 @@ async def test_a_conversation_of_another_is_not_there(terminal: Terminal) -> Non
 
     assert ran.code == 1
     assert "There is no conversation" in ran.err
+
+
+MANIFEST = {
+    "version": 1,
+    "name": "helpdesk",
+    "stages": [
+        {"id": "sort", "instructions": "Sort it.", "knowledge": ["dictionary"]},
+        {
+            "id": "Final-answer",
+            "instructions_file": "answer.md",
+            "depends_on": ["sort"],
+            "tools": ["look-up"],
+        },
+    ],
+}
+RUNTIME = """\
+# Contracts
+
+## sort
+
+```json
+{"type": "object", "properties": {"kind": {"type": "string"}}, "required": ["kind"]}
+```
+
+## Final-answer
+
+```json
+{"type": "object", "properties": {"assistantReply": {"type": "string"}},
+ "required": ["assistantReply"]}
+```
+"""
+LOOK_UP = {
+    "type": "function",
+    "name": "look-up",
+    "description": "Looks something up.",
+    "parameters": {"type": "object", "properties": {"q": {"type": "string"}}},
+    "x-kind": "builtin",
+    "x-effect": "none",
+}
+
+
+def folder_at(place: Path) -> Path:
+    """An agent in the older form."""
+    for name, text in (
+        ("stage_manifest.json", json.dumps(MANIFEST)),
+        ("stage_runtime_contract.md", RUNTIME),
+        ("answer.md", "Answer ${input.message} kindly."),
+        ("tools/look-up.json", json.dumps({**LOOK_UP, "function": _FUNCTION})),
+        ("KnowledgeBase/dictionary.yaml", "lamp: a light\n"),
+    ):
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / name).write_text(text, encoding="utf-8")
+
+    return place
+
+
+_FUNCTION = {name: LOOK_UP[name] for name in ("name", "description", "parameters")}
+
+
+async def test_an_agent_of_the_older_form_is_saved_and_answers(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    folder = str(folder_at(tmp_path / "agent"))
+    key = await terminal.served.api.post(
+        "/keys", {"subject": "b", "roles": ["builder"]}
+    )
+    builder = Terminal(
+        terminal.served, {**terminal.environment, "SLUICEGATE_KEY": key["key"]}
+    )
+
+    first = await builder.run("import", "--agent-contract", folder, "--json")
+    again = await builder.run("import", "--agent-contract", folder, "--json")
+
+    names = [
+        "tool:look-up",
+        "knowledge:dictionary",
+        "stage:helpdesk.sort",
+        "stage:helpdesk.Final-answer",
+        "flow:helpdesk",
+    ]
+    assert json.loads(first.out) == {
+        "flow": "helpdesk",
+        "imported": names,
+        "skipped": [],
+    }
+    assert json.loads(again.out)["skipped"] == names
+    ran = await terminal(typed="/bind helpdesk\n")
+    assert "Done: conversation.bind" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "told"),
+    [
+        ("stage_manifest.json", "{", "stage_manifest.json"),
+        ("stage_runtime_contract.md", "# none", "has no assistantReply"),
+        ("tools/look-up.json", "[]", "look-up.json"),
+        ("KnowledgeBase/dictionary.yaml", "a: &x 1", "dictionary.yaml"),
+    ],
+)
+async def test_a_folder_that_is_broken_is_told_before_anything_is_saved(
+    terminal: Terminal, tmp_path: Path, file: str, text: str, told: str
+) -> None:
+    folder = folder_at(tmp_path / "agent")
+    await anyio.Path(folder / file).write_text(text, encoding="utf-8")
+    before = await terminal.served.counts()
+
+    ran = await terminal.run("import", "--agent-contract", str(folder))
+
+    assert ran.code == 78
+    assert told in ran.err.replace("\n", "")
+    assert await terminal.served.counts() == before
