@@ -83,7 +83,8 @@ async def drain(api: Api, within_s: float) -> None:
 async def chained(api: Api, within_s: float) -> None:
     """Return when the ledger grows no more, or when the time is over.
 
-    What was decided is linked into it a little later.
+    What was decided is linked into it a little later; much later if whoever links was
+    killed and its lease runs on. So every decision must be there, too.
     """
     lengths: list[int] = []
 
@@ -91,9 +92,21 @@ async def chained(api: Api, within_s: float) -> None:
         told = await api.call("GET", "/ledger?limit=1")
         head = told.body.get("head") if told.status == 200 else None
         lengths.append(head["n"] if head else -1)
-        return len(lengths) > _STILL and len(set(lengths[-_STILL:])) == 1
+        is_still = len(lengths) > _STILL and len(set(lengths[-_STILL:])) == 1
+        return is_still and await _is_whole(api)
 
     await until(is_still, within_s=within_s, every_s=_POLL_S)
+
+
+async def _is_whole(api: Api) -> bool:
+    """Whether every decision has its entry in the ledger."""
+    try:
+        decided = {one["id"] async for one in api.pages("/decisions?limit=200")}
+        linked = {one["ref"] async for one in api.pages("/ledger?limit=200")}
+    except AssertionError:
+        return False  # a gateway is away
+
+    return decided <= linked
 
 
 async def gather(
