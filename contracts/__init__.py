@@ -103,7 +103,7 @@ from contracts.ids import (
     derived_id,
     new_id,
 )
-from contracts.json_text import read_json
+from contracts.json_text import read_json, read_json_text
 from contracts.limits import LIMITS
 from contracts.message import JsonObject, Message
 from contracts.models import (
@@ -311,6 +311,7 @@ __all__ = [
     "pointer",
     "read",
     "read_json",
+    "read_json_text",
     "said",
     "seconds_between",
     "secret_digest",

@@ -41,6 +41,17 @@ def read_json(data: bytes, *, max_bytes: int = LIMITS["body_bytes"]) -> JsonValu
     return value
 
 
+def read_json_text(text: str) -> JsonValue:
+    """The one JSON value in this text, as strictly. Raises InvalidInput."""
+    try:
+        data = text.encode()
+    except UnicodeEncodeError as error:
+        message = "The text holds half of a surrogate pair."
+        raise _refused("json_invalid", message) from error
+
+    return read_json(data)
+
+
 def _decoded(data: bytes) -> str:
     if data.startswith(_BYTE_ORDER_MARKS):
         raise _refused("json_not_utf8", "The body starts with a byte order mark.")

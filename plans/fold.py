@@ -133,7 +133,7 @@ def _node_start(run: Progress, event: RunEvent) -> None:
     node.wait = said.get("wait")
     node.held = None
     node.carried = "carried" in said
-    node.turns = []
+    _forget_last_words(node)
     run.step = said.get("step", run.step)
 
 
@@ -208,6 +208,7 @@ def _model_request(run: Progress, event: RunEvent) -> None:
     node.status = "running"
     node.call = OpenCall(said["call_id"], "", "idempotent", "")
     node.answer = node.held = None
+    node.asked += 1
 
 
 def _model_error(run: Progress, event: RunEvent) -> None:
@@ -236,8 +237,15 @@ def _model_told(run: Progress, event: RunEvent) -> None:
     _wait_for_wish(node)
 
 
+def _forget_last_words(node: NodeProgress) -> None:
+    """Another attempt asks for the last words anew; functions that were called stay."""
+    while node.turns and not node.turns[-1].wishes:
+        node.turns.pop()
+
+
 def _wait_for_wish(node: NodeProgress) -> None:
     """The gate is asked about the next function, if there is one to ask about."""
+    node.tried_from = node.attempt
     wish = node.wish
     judged = wish is not None and wish.decision_id is not None
     node.status = "waiting" if judged else "running"

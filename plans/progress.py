@@ -86,7 +86,9 @@ class NodeProgress:
     """When this attempt began."""
 
     tried_from: int = 1
-    """The first attempt after a person's last answer: retries count from here."""
+    """The first attempt after the last answer of a person or of the model's call:
+    retries count from here.
+    """
 
     input: JsonObject | None = None
     routes: tuple[str, ...] | None = None
@@ -112,7 +114,10 @@ class NodeProgress:
     """The last answer to a call, until something follows from it."""
 
     turns: list[ModelTurn] = field(default_factory=list)
-    """The answers of the model in this attempt."""
+    """The answers of the model that count: another attempt goes on from them."""
+
+    asked: int = 0
+    """How often the model was asked, in all attempts."""
 
     wait: JsonObject | None = None
     held: str | None = None

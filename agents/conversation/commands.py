@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any, NamedTuple
 
-from contracts import ID_PATTERN, Action, JsonObject
+from contracts import ID_PATTERN, Action, InvalidInput, JsonObject, read_json_text
 
 HELP = """\
 /help – this
@@ -90,8 +89,8 @@ def _vote(name: str, given: list[str]) -> Command:
 def _value(text: str) -> Any:
     """A number, true, false, null or JSON as such; anything else is text."""
     try:
-        return json.loads(text)
-    except ValueError:
+        return read_json_text(text)
+    except InvalidInput:
         return text
 
 

@@ -15,6 +15,7 @@ from contracts import (
     JsonObject,
     Message,
     read,
+    read_json_text,
 )
 
 MOST_CALLS = 4
@@ -64,9 +65,9 @@ def proposal_of(call: FunctionCall) -> tuple[Action, JsonObject]:
         raise _invalid(f"There is no function {call.name[:64]!r}; there are {known}.")
 
     try:
-        given = json.loads(call.arguments)
-    except ValueError as error:
-        raise _invalid(f"The arguments are not JSON: {error}.") from error
+        given = read_json_text(call.arguments)
+    except InvalidInput as error:
+        raise _invalid(f"The arguments are not JSON: {error.message}") from error
 
     allowed = {"workflow", "tool", "input"}
     if not isinstance(given, dict) or not given.keys() <= allowed:

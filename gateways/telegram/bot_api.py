@@ -149,7 +149,7 @@ def result_of(status: int, text: bytes) -> Any:
     """
     try:
         told = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         told = None
 
     if not isinstance(told, dict) or not isinstance(told.get("ok"), bool):

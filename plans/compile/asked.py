@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -19,6 +20,8 @@ from plans.expressions import compile_template
 from plans.plan import Catalog, Prompt, StageTool
 from plans.schemas import compile_schema
 
+_ODD = re.compile(r"[^a-zA-Z0-9_-]")
+_LONGEST_NAME = 64
 _CHOOSING = "Pick the one route that fits the input best."
 
 
@@ -43,7 +46,7 @@ def prompt_of(
     return Prompt(
         stage=stage,
         instructions=instructions,
-        tools={tool.name: _stage_tool(tool) for tool in tools},
+        tools=_by_function_name(tools),
     )
 
 
@@ -90,6 +93,21 @@ def refuse_approval(
     if isinstance(node, Classify) and node.on_error == "continue":
         message = "A node that picks a way cannot go on without one; name a default."
         problems.tell(f"{at}/on_error", "invalid", message)
+
+
+def _by_function_name(tools: list[Tool]) -> dict[str, StageTool]:
+    """The tools by names that every model's service takes, each a different one."""
+    named: dict[str, StageTool] = {}
+    for tool in tools:
+        plain = _ODD.sub("_", tool.name)[:_LONGEST_NAME]
+        name, n = plain, 1
+        while name in named:
+            n += 1
+            name = f"{plain[: _LONGEST_NAME - 4]}_{n}"
+
+        named[name] = _stage_tool(tool)
+
+    return named
 
 
 def _stage_tool(tool: Tool) -> StageTool:

@@ -29,8 +29,14 @@ def check_tool(tool: Tool, *, at: str = "") -> None:
 
 
 def check_stage(stage: Stage, *, at: str = "") -> None:
-    """Raise InvalidInput for a stage whose schemas are not valid."""
-    _raise(_schemas(stage, at))
+    """Raise InvalidInput for a stage whose schemas or instructions are not valid."""
+    problems = _schemas(stage, at)
+    try:
+        compile_template(stage.instructions, ("input",))
+    except InvalidInput as error:
+        problems.take("/instructions", error)
+
+    _raise(problems)
 
 
 def _schemas(definition: Tool | Stage, at: str) -> Problems:

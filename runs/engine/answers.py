@@ -11,7 +11,7 @@ from contracts import Fault, JsonObject, Outcome, RunEvent
 from plans.plan import PlanNode
 from runs.effects import CallResult, Failed, Retryable, Succeeded, Unknown
 from runs.engine.failing import may_retry, unknown_fault
-from runs.engine.stepping import complete, fail, retry, too_large
+from runs.engine.stepping import complete, fail, retry, unfit
 from runs.engine.walk import Walk
 from runs.steps import output_breach
 
@@ -68,7 +68,7 @@ def _said(
 
 
 def _result(node: PlanNode, output: Any, breach: Fault | None) -> JsonObject:
-    error = too_large(f"output of node {node.id}", output)
+    error = unfit(f"output of node {node.id}", output)
     if error is not None:
         output, breach = None, Fault.of(error)
 

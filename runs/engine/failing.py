@@ -8,6 +8,7 @@ from contracts import Fault
 from contracts.definitions import Acting, Retry, ToolRetry
 from plans.plan import EdgeEnd, PlanNode
 from plans.progress import NodeProgress, Will
+from runs.steps.asking import called
 
 LONGEST_BACKOFF_S = 3_600.0
 
@@ -47,18 +48,25 @@ def consequence(
 def may_retry(node: PlanNode, progress: NodeProgress) -> bool:
     """Whether the policy allows another attempt; counted from a person's answer on."""
     tried = progress.attempt - progress.tried_from + 1
-    return tried < retry_of(node).max_attempts
+    return tried < retry_of(node, progress).max_attempts
 
 
 def backoff_s(node: PlanNode, progress: NodeProgress, after_s: float | None) -> float:
     """Seconds until the next attempt: doubling, and not before it was allowed."""
     tried = progress.attempt - progress.tried_from
-    wait = retry_of(node).backoff_s * 2.0 ** min(tried, 32)
+    wait = retry_of(node, progress).backoff_s * 2.0 ** min(tried, 32)
     return max(min(wait, LONGEST_BACKOFF_S), after_s or 0.0)
 
 
-def retry_of(node: PlanNode) -> Retry | ToolRetry:
-    """The node's own retry, else its tool's, else none."""
+def retry_of(node: PlanNode, progress: NodeProgress) -> Retry | ToolRetry:
+    """The node's own retry, else its tool's, else none.
+
+    A function that a model waits for has its tool's.
+    """
+    within = called(node, progress)
+    if within is not None:
+        return within.tool.retry
+
     own = node.definition.retry if isinstance(node.definition, Acting) else None
     return own or (node.tool.retry if node.tool is not None else Retry())
 

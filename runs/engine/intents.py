@@ -12,9 +12,9 @@ from runs.engine.notices import Notice
 from runs.engine.permits import Permits
 from runs.engine.ports import Ports, Terms
 from runs.engine.stepping import advance, again, complete, fail
-from runs.engine.thinking import ModelCall, called, intend_to_ask, tell
+from runs.engine.thinking import ModelCall, intend_to_ask, tell
 from runs.engine.walk import Hold, Walk
-from runs.steps.asking import told
+from runs.steps.asking import called, told
 from runs.tools import ToolCall
 
 Call = ToolCall | ModelCall | Notice
@@ -137,7 +137,7 @@ def _intend_to_tell(walk: Walk, node: PlanNode) -> Notice:
         key=f"{walk.row.id}:{node.id}:0",
     )
     text = str((known.input or {}).get("text", ""))
-    return Notice(walk.row, node.id, known.attempt, text)
+    return Notice(walk.row, node.id, text)
 
 
 def _refuse(walk: Walk, node: PlanNode, refusal: Hold | Fault) -> None:
@@ -148,12 +148,12 @@ def _refuse(walk: Walk, node: PlanNode, refusal: Hold | Fault) -> None:
         walk.holds[node.id] = refusal
         if refusal.until is not None:
             walk.timers[node.id] = refusal.until
-    elif wish is not None:
-        settle(walk, node, "failed", refusal)
-        tell(walk, node, told("failed", error=refusal.plain()))
     elif refusal.code == "verdict_expired" and asked < _MOST_ASKED:
         settle(walk, node, "expired", refusal)
         again(walk, node, by="gate")
+    elif wish is not None:
+        settle(walk, node, "failed", refusal)
+        tell(walk, node, told("failed", error=refusal.plain()))
     else:
         settle(walk, node, "failed", refusal)
         fail(walk, node, refusal)

@@ -28,7 +28,6 @@ class Notice(NamedTuple):
 
     run: RunRow
     node_id: str
-    attempt: int
     text: str
 
     @property
@@ -65,7 +64,7 @@ class Notices:
             return None
 
         at = stamp(self._clock.now())
-        id_ = derived_id("msg", run.id, "notify", notice.node_id, notice.attempt)
+        id_ = derived_id("msg", run.id, "notify", notice.node_id)
         record = delivery(
             notice.text,
             id_=id_,

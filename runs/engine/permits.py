@@ -24,9 +24,8 @@ from contracts.reserving import Spender, Wanted, reservations
 from plans.plan import PlanNode
 from runs.engine.ports import Ports, Terms
 from runs.engine.proposals import own_decision
-from runs.engine.thinking import called
 from runs.engine.walk import Hold, Walk
-from runs.steps.asking import request_of
+from runs.steps.asking import called, request_of
 
 _WINDOW_S = {"minute": 60, "hour": 3_600, "day": 86_400}
 
@@ -97,9 +96,9 @@ class Permits:
             yield Wanted("calls", 1.0, f"{id_}:{known.wish.id}", at)
         elif node.prompt is not None:
             tokens, cost = self._model.worst_cost(request_of(node, known))
-            turn = f"{id_}:{len(known.turns) + 1}"
-            yield Wanted("tokens", tokens, f"{turn}:tokens", at)
-            yield Wanted("cost", cost, f"{turn}:cost", at)
+            call = f"{walk.row.id}:{node.id}:asked:{known.asked + 1}"
+            yield Wanted("tokens", tokens, f"{call}:tokens", at)
+            yield Wanted("cost", cost, f"{call}:cost", at)
 
 
 def tool_of(walk: Walk, node: PlanNode) -> str:

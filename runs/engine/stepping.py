@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import structlog
 from pydantic_core import to_json
 
 from contracts import (
@@ -31,6 +32,8 @@ from runs.steps import (
     Waits,
     evaluate,
 )
+
+_log = structlog.get_logger()
 
 _LARGEST = LIMITS["message_bytes"] - 16_384
 """A decision says this and who wants it, and travels in one message."""
@@ -84,7 +87,7 @@ def step(walk: Walk, node: PlanNode) -> StepResult:
     result = evaluate(node, walk.values, walk.log.at)
     if isinstance(result, Calls | Thinks | Tells | Asks):
         given = result.form if isinstance(result, Asks) else result.input
-        error = too_large(f"input of node {node.id}", given)
+        error = unfit(f"input of node {node.id}", given)
         return result if error is None else Broken(Fault.of(error))
 
     return result
@@ -99,9 +102,9 @@ def follow(walk: Walk, node: PlanNode, result: StepResult) -> None:
             fail(walk, node, fault, breach=breach)
         case Waits():
             _wait(walk, node)
-        case Thinks() | Tells():
+        case Tells():
             walk.calls.append(node.id)
-        case Calls() | Asks():
+        case Thinks() | Calls() | Asks():
             (walk.asks if walk.needs_decision(node) else walk.calls).append(node.id)
 
 
@@ -138,6 +141,15 @@ def fail(
 ) -> None:
     """The node failed; what follows from it is said with it."""
     attended = walk.row.origin.attended
+    if breach and node.prompt is not None:
+        _log.warning(
+            "workflow.stage_validation_failed",
+            run_id=walk.row.id,
+            node_id=node.id,
+            stage=node.prompt.stage.name,
+            path=fault.details.get("validation_error_path"),
+        )
+
     does = consequence(node, attended=attended, breach=breach, refused=refused)
     error = fault.plain()
     walk.values[node.id] = {"error": error}
@@ -178,9 +190,13 @@ def hear(walk: Walk, node: PlanNode, signal: Signal) -> None:
     complete(walk, node, signal.payload, signal=signal.id)
 
 
-def too_large(what: str, value: Any) -> PermanentError | None:
-    """The error of a value that is larger than what may travel, if it is."""
-    return _too_large(what) if len(to_json(value)) > _LARGEST else None
+def unfit(what: str, value: Any) -> PermanentError | None:
+    """The error of a value that is no JSON, or larger than what may travel."""
+    try:
+        return _too_large(what) if len(to_json(value)) > _LARGEST else None
+    except ValueError as error:
+        message = f"The {what} cannot be said in JSON: {error}"
+        return PermanentError(message, code="upstream_invalid")
 
 
 def _too_large(what: str) -> PermanentError:
@@ -220,9 +236,9 @@ def _wants(walk: Walk, node: PlanNode, result: StepResult) -> JsonObject:
     known = walk.progress.node(node.id)
     said: JsonObject = {"step": node.position} if walk.plan.workflow.serial else {}
     match result:
-        case Thinks(given) | Tells(given):
+        case Tells(given):
             said["input"] = given
-        case Calls(given) | Asks(given):
+        case Thinks(given) | Calls(given) | Asks(given):
             said["input"] = given
             if walk.needs_decision(node):
                 said["decision_id"] = _decision_id(walk, node, known)
@@ -234,7 +250,9 @@ def _wants(walk: Walk, node: PlanNode, result: StepResult) -> JsonObject:
 
 def _decision_id(walk: Walk, node: PlanNode, known: NodeProgress) -> str:
     """The id of the decision of the next attempt: the same after a crash."""
-    return derived_id("dec", walk.row.id, node.id, "0", known.attempt + 1)
+    wish = known.wish
+    what = "0" if wish is None else wish.id
+    return derived_id("dec", walk.row.id, node.id, what, known.attempt + 1)
 
 
 def _wait(walk: Walk, node: PlanNode) -> None:

@@ -10,8 +10,6 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
-import structlog
-
 from contracts import (
     Fault,
     FunctionCall,
@@ -26,18 +24,18 @@ from plans.plan import PlanNode, StageTool
 from plans.progress import NodeProgress, Wish
 from runs.effects import CallResult, Failed, Retryable, Succeeded, Unknown
 from runs.engine.answers import again_or_fail, settle
-from runs.engine.stepping import complete, fail, too_large
+from runs.engine.failing import may_retry, unknown_fault
+from runs.engine.stepping import complete, fail, retry, unfit
 from runs.engine.walk import Walk
 from runs.steps.asking import (
     MOST_WISHES,
     answered,
+    called,
     objection,
     request_of,
     told,
     wish_of,
 )
-
-_log = structlog.get_logger()
 
 _AGAIN = frozenset({"model_unavailable", "model_timeout"})
 """What another attempt of the node may mend."""
@@ -67,12 +65,6 @@ def intend_to_ask(walk: Walk, node: PlanNode, timeout_s: float) -> ModelCall:
     )
     own = node.definition.timeout_s if isinstance(node.definition, Acting) else None
     return ModelCall(request, own or timeout_s, walk.row.id, node.id)
-
-
-def called(node: PlanNode, known: NodeProgress) -> StageTool | None:
-    """The tool that the model waits for."""
-    wish = known.wish
-    return node.prompt.tools.get(wish.name) if node.prompt and wish else None
 
 
 def hear(walk: Walk, node: PlanNode, result: ModelAnswer | CallResult | None) -> None:
@@ -118,8 +110,7 @@ def conclude(walk: Walk, node: PlanNode, event: RunEvent) -> None:
             settle(walk, node, "succeeded")
             tell(walk, node, told("succeeded", result=said["output"]))
         case "tool_error":
-            settle(walk, node, "failed", Fault(**said["error"]))
-            tell(walk, node, told("failed", error=said["error"]))
+            _on_tool_error(walk, node, said)
         case _:
             _on_unknown(walk, node, said)
 
@@ -135,7 +126,7 @@ def go_on(walk: Walk, node: PlanNode) -> None:
     if wish is not None and wish.decision_id is None:
         tell(walk, node, objection(node, wish))
     elif wish is not None:
-        walk.asks.append(node.id)
+        (walk.asks if walk.needs_decision(node) else walk.calls).append(node.id)
     elif turn.wishes or (turn.breach and _may_repair(node, known)):
         walk.calls.append(node.id)
     else:
@@ -220,7 +211,8 @@ def _fault_of(
         message = "The model would go on calling functions."
         return Fault(code="turn_limit", message=message), False
 
-    error = too_large(f"answer at node {node.id}", answer.text)
+    said = [answer.text, *(call.arguments for call in answer.calls)]
+    error = unfit(f"answer at node {node.id}", said)
     return (Fault.of(error), False) if error is not None else (None, False)
 
 
@@ -237,14 +229,14 @@ def _usage(answer: ModelAnswer) -> JsonObject:
 def _wish(walk: Walk, node: PlanNode, n: int, call: FunctionCall) -> Wish:
     known = walk.progress.node(node.id)
     turn = len(known.turns) + 1
-    id_ = f"{known.attempt}.{turn}.{n}"
+    id_ = f"{turn}.{n}"
     return wish_of(node, id_, call, derived_id("dec", walk.row.id, node.id, id_))
 
 
 def _of_tool(tool: StageTool | None, result: CallResult) -> Any:
     match result:
         case Succeeded(output, breach):
-            error = too_large("output of the function", output)
+            error = unfit("output of the function", output)
             problems = (
                 tool.output_schema.problems(output)
                 if tool is not None and tool.output_schema is not None
@@ -260,8 +252,11 @@ def _of_tool(tool: StageTool | None, result: CallResult) -> Any:
                 return "tool_error", {"error": told_.plain(), "again": False}
 
             return "tool_result", {"output": output}
-        case Failed(error_) | Retryable(error_):
+        case Failed(error_):
             return "tool_error", {"error": error_.plain(), "again": False}
+        case Retryable(error_, after_s):
+            said = {"error": error_.plain(), "again": True, "after_s": after_s}
+            return "tool_error", said
         case Unknown(reason, error_):
             return "tool_unknown", {"reason": reason, "error": error_.plain()}
 
@@ -276,15 +271,32 @@ def _on_model_error(walk: Walk, node: PlanNode, said: JsonObject) -> None:
         fail(walk, node, error)
 
 
+def _on_tool_error(walk: Walk, node: PlanNode, said: JsonObject) -> None:
+    """The call is made again if its tool allows it; else the model is told."""
+    error = Fault(**said["error"])
+    if said["again"] and _may_call_again(walk, node):
+        retry(walk, node, error, said.get("after_s"))
+    else:
+        settle(walk, node, "failed", error)
+        tell(walk, node, told("failed", error=said["error"]))
+
+
 def _on_unknown(walk: Walk, node: PlanNode, said: JsonObject) -> None:
     """An idempotent call is made again; any other waits for a person."""
+    error = Fault(**said["error"]) if "error" in said else None
     if walk.progress.node(node.id).effect == "non_idempotent":
-        settle(walk, node, "unknown")
+        settle(walk, node, "unknown", error)
     elif said.get("crashed"):
         walk.calls.append(node.id)
+    elif _may_call_again(walk, node):
+        retry(walk, node, error or unknown_fault(node.id, said["reason"]), None)
     else:
-        settle(walk, node, "failed")
+        settle(walk, node, "failed", error)
         tell(walk, node, told("unknown", reason=said["reason"]))
+
+
+def _may_call_again(walk: Walk, node: PlanNode) -> bool:
+    return not walk.stopping and may_retry(node, walk.progress.node(node.id))
 
 
 def _may_repair(node: PlanNode, known: NodeProgress) -> bool:
@@ -300,13 +312,6 @@ def _end(walk: Walk, node: PlanNode, text: str) -> None:
     routes, default = node.prompt.routes, node.prompt.default
     output, breach = answered(node, text)
     if breach is not None and default is None:
-        _log.warning(
-            "workflow.stage_validation_failed",
-            run_id=walk.row.id,
-            node_id=node.id,
-            stage=node.prompt.stage.name,
-            path=breach.details["validation_error_path"],
-        )
         fail(walk, node, breach, breach=True)
     elif routes:
         name = output["route"] if breach is None else None

@@ -6,9 +6,17 @@ import json
 import re
 from typing import Any, NamedTuple
 
-from contracts import Fault, FunctionCall, FunctionResult, ModelRequest, SaidText
+from contracts import (
+    Fault,
+    FunctionCall,
+    FunctionResult,
+    InvalidInput,
+    ModelRequest,
+    SaidText,
+    read_json_text,
+)
 from contracts.models import FunctionTool, PromptItem
-from plans.plan import PlanNode, Prompt
+from plans.plan import PlanNode, Prompt, StageTool
 from plans.progress import ModelTurn, NodeProgress, Wish
 
 MOST_WISHES = 4
@@ -58,11 +66,17 @@ def request_of(node: PlanNode, known: NodeProgress) -> ModelRequest:
 def wish_of(node: PlanNode, id_: str, call: FunctionCall, decision_id: str) -> Wish:
     """A function call as it may be judged; without an input if it may not be."""
     tool = _prompt(node).tools.get(call.name)
-    given = _object(call.arguments)
-    if tool is None or given is None or _problem(tool.input_schema, given):
+    given = _given(call.arguments)
+    if tool is None or isinstance(given, str) or _problem(tool.input_schema, given):
         return Wish(id_, call.name, call.arguments)
 
     return Wish(id_, call.name, call.arguments, given, decision_id)
+
+
+def called(node: PlanNode, known: NodeProgress) -> StageTool | None:
+    """The tool that the model waits for, if it waits for one."""
+    wish = known.wish
+    return node.prompt.tools.get(wish.name) if node.prompt and wish else None
 
 
 def objection(node: PlanNode, wish: Wish) -> str:
@@ -71,11 +85,9 @@ def objection(node: PlanNode, wish: Wish) -> str:
     if tool is None:
         message = f"There is no function {wish.name!r}."
     else:
-        given = _object(wish.arguments)
+        given = _given(wish.arguments)
         message = (
-            "The arguments are no JSON object."
-            if given is None
-            else _problem(tool.input_schema, given)
+            given if isinstance(given, str) else _problem(tool.input_schema, given)
         )
 
     return told("invalid", code="proposal_invalid", message=message)
@@ -92,9 +104,9 @@ def answered(node: PlanNode, text: str) -> Answered:
         return Answered({"text": text}, None)
 
     try:
-        value = json.loads(text)
-    except ValueError:
-        return Answered(None, _breach("", "It is no JSON."))
+        value = read_json_text(text)
+    except InvalidInput as error:
+        return Answered(None, _breach("", f"It is no JSON ({error.message})"))
 
     problems = node.output_schema.problems(value) if node.output_schema else []
     if not problems:
@@ -150,13 +162,14 @@ def _prompt(node: PlanNode) -> Prompt:
     return node.prompt
 
 
-def _object(text: str) -> dict[str, Any] | None:
+def _given(arguments: str) -> dict[str, Any] | str:
+    """The arguments of a call, or why they are none."""
     try:
-        value = json.loads(text or "{}")
-    except ValueError:
-        return None
+        value = read_json_text(arguments or "{}")
+    except InvalidInput as error:
+        return f"The arguments are no JSON object ({error.message})."
 
-    return value if isinstance(value, dict) else None
+    return value if isinstance(value, dict) else "The arguments are no JSON object."
 
 
 def _problem(schema: Any, given: dict[str, Any]) -> str:

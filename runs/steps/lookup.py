@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from typing import Any
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 from contracts import InvalidInput, JsonObject, pointer
+from contracts.problems import shown
 
 _MOST_FOUND = 20
-_MOST_LOOKED_AT = 10_000
+_INDEX = re.compile(r"(0|[1-9][0-9]{0,8})\Z")
 
 
 def look_up(contents: JsonObject, query: JsonObject) -> JsonObject:
@@ -38,12 +40,15 @@ def look_up(contents: JsonObject, query: JsonObject) -> JsonObject:
 
 
 def _at(contents: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if path and not path.startswith("/"):
+        raise InvalidInput(f"A path begins with a slash, as /{shown(path)} does.")
+
     value = contents
     for part in path.split("/")[1:]:
         key = part.replace("~1", "/").replace("~0", "~")
         if isinstance(value, dict) and key in value:
             value = value[key]
-        elif isinstance(value, list) and key.isdecimal() and int(key) < len(value):
+        elif isinstance(value, list) and _INDEX.match(key) and int(key) < len(value):
             value = value[int(key)]
         else:
             return
@@ -51,30 +56,56 @@ def _at(contents: Any, path: str) -> Iterator[tuple[str, Any]]:
     yield path, value
 
 
-def _holding(contents: Any, words: list[str]) -> Iterator[tuple[str, Any]]:
-    """The smallest places that hold all words, first in the text's own order."""
-    looked, waiting = 0, [("", contents)]
-    while waiting and looked < _MOST_LOOKED_AT:
-        where, value = waiting.pop(0)
-        looked += 1
-        inner = [
-            (f"{where}{pointer([key])}", one)
-            for key, one in _inner(value)
-            if _holds(key, one, words)
-        ]
-        if inner:
-            waiting[:0] = inner
-        elif where and words:
-            yield where, value
+def _holding(contents: JsonObject, words: list[str]) -> Iterator[tuple[str, Any]]:
+    """The smallest places that hold all words, in the order of the contents."""
+    for key, value in contents.items() if words else ():
+        _, found = _search(_Place(pointer([key]), key, value), words)
+        yield from found
 
 
-def _inner(value: Any) -> Iterator[tuple[str, Any]]:
+class _Place(NamedTuple):
+    where: str
+    key: str
+    value: Any
+
+
+def _search(
+    place: _Place, words: list[str]
+) -> tuple[frozenset[str], list[tuple[str, Any]]]:
+    """The words that a place holds, and the smallest places within that hold all."""
+    held = _words_in(place.key, words)
+    found: list[tuple[str, Any]] = []
+    for inner in _inner(place):
+        its, smaller = _search(inner, words)
+        held |= its
+        found += smaller
+
+    if not isinstance(place.value, dict | list):
+        held |= _words_in(_text(place.value), words)
+
+    if not found and held.issuperset(words):
+        found = [(place.where, place.value)]
+
+    return held, found
+
+
+def _inner(place: _Place) -> Iterator[_Place]:
+    value = place.value
     if isinstance(value, dict):
-        yield from value.items()
+        pairs: Iterable[tuple[str, Any]] = value.items()
     elif isinstance(value, list):
-        yield from ((str(n), one) for n, one in enumerate(value))
+        pairs = ((str(n), one) for n, one in enumerate(value))
+    else:
+        pairs = ()
+
+    for key, one in pairs:
+        yield _Place(f"{place.where}{pointer([key])}", key, one)
 
 
-def _holds(key: str, value: Any, words: list[str]) -> bool:
-    text = f"{key} {json.dumps(value, ensure_ascii=False)}".casefold()
-    return all(word in text for word in words)
+def _words_in(text: str, words: list[str]) -> frozenset[str]:
+    folded = text.casefold()
+    return frozenset(word for word in words if word in folded)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

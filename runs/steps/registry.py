@@ -94,7 +94,8 @@ def _model(node: PlanNode, values: Values, _: Timestamp) -> StepResult:
     given = _rendered(node, values)
     breach = input_breach(node, given)
     if breach is not None:
-        return Broken(breach)
+        fault = breach.model_copy(update={"code": "stage_validation_failed"})
+        return Broken(fault, breach=True)
 
     if node.prompt is not None:  # what it cannot say now it could not say later
         node.prompt.instructions.render({"input": given})

@@ -181,7 +181,8 @@ async def test_an_answer_may_be_repaired_once(
     assert run["status"] == status
     assert len(house.provider.asked) == 2
     last = house.provider.asked[1]["input"][-1]["content"]
-    assert "It is no JSON. Answer again" in last
+    assert "It is no JSON (" in last
+    assert "Answer again" in last
 
 
 async def test_a_tool_of_a_stage_is_a_decision_of_its_own(paying: House) -> None:

@@ -47,7 +47,7 @@ async def finish(world: World, run_id: str) -> None:
     async with world.engine():
         await world.settle(12)
         if (await world.state(run_id)).paused_reason == "needs_attention":
-            sent = f"{run_id}:ask:1.1.1" in world.tools.keys()  # noqa: SIM118
+            sent = f"{run_id}:ask:1.1" in world.tools.keys()  # noqa: SIM118
             resolution = "happened" if sent else "did_not_happen"
             await world.tell(run_id, "resume", resolution=resolution, result={"n": 2})
             await world.settle(12)
@@ -89,8 +89,8 @@ async def test_a_crash_at_any_append_pays_for_no_stored_answer_twice(
     assert types.count("model_response") == 2
     assert max(asked.values()) <= 2, "one answer may get lost, and no more"
     assert sum(asked.values()) <= types.count("model_request")
-    assert sent[f"{row.id}:ask:1.1.1"] <= 1
-    assert set(sent) <= {f"{row.id}:ask:1.1.{n}" for n in range(2)}
+    assert sent[f"{row.id}:ask:1.1"] <= 1
+    assert set(sent) <= {f"{row.id}:ask:1.{n}" for n in range(2)}
 
 
 async def test_a_call_beyond_the_budget_is_not_made(world: World) -> None:

@@ -103,7 +103,8 @@ def _tools_of(node: PlanNode) -> list[str]:
     if node.tool is not None:
         return [node.tool.name]
 
-    return sorted(node.prompt.tools) if node.prompt is not None else []
+    within = node.prompt.tools.values() if node.prompt is not None else ()
+    return sorted(one.tool.name for one in within)
 
 
 def _facts(tool: Tool, run: RunRow | None, node: PlanNode | None) -> JsonObject:
