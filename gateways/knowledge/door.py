@@ -13,23 +13,19 @@ import structlog
 
 from bus import Bus
 from contracts import (
-    Action,
-    Channel,
     Clock,
-    Decision,
     InvalidInput,
     JsonObject,
-    Outcome,
-    Principal,
-    Proposer,
+    SluicegateError,
     TemporaryError,
-    digest,
     later,
-    new_id,
+    read,
     stamp,
 )
-from gateways.counter import GATE_S, Counter
+from contracts.definitions import Knowledge
 from gateways.knowledge.files import File, content_of, files_in
+from gateways.knowledge.proposals import NotTaken, Proposals
+from gateways.knowledge.watch import Watch
 from store import Store
 
 _EVERY_S = 2.0
@@ -52,7 +48,11 @@ async def open_folder(
 
 
 class _Folder:
-    """Proposes what changed; a file that cannot be read leaves what was saved."""
+    """Proposes what changed.
+
+    A file that cannot be read, or is not taken, leaves what was saved, and keeps no
+    other file from being seen. So does a folder that is away as a whole.
+    """
 
     def __init__(
         self, folder: Path, tenant: str, store: Store, bus: Bus, clock: Clock
@@ -61,9 +61,9 @@ class _Folder:
         self._tenant = tenant
         self._store = store
         self._clock = clock
-        self._counter = Counter(bus, store.decisions, "knowledge")
+        self._proposals = Proposals(tenant, str(folder), store, bus, clock)
         self._owner = f"knowledge-{secrets.token_hex(8)}"
-        self._seen: dict[str, tuple[int, int]] = {}
+        self._watch = Watch()
         self._log = structlog.get_logger("knowledge").bind(folder=str(folder))
 
     async def keep_looking(self) -> None:
@@ -75,9 +75,9 @@ class _Folder:
             except TemporaryError as error:
                 self._log.warning("knowledge.waits", reason=error.code)
             except OSError as error:
-                self._log.warning(
-                    "alarm", alarm="knowledge_unreadable", reason=str(error)
-                )
+                self._alarm("knowledge_unreadable", reason=str(error))
+            except Exception:  # noqa: BLE001  a folder outlives its errors
+                self._log.exception("alarm", alarm="knowledge_unreadable")
 
             await self._clock.sleep(_EVERY_S)
 
@@ -92,67 +92,65 @@ class _Folder:
 
     async def _look(self) -> None:
         files = await anyio.to_thread.run_sync(files_in, self._folder)
-        for name, file in files.items():
-            if self._seen.get(name) != file.mark:
-                await self._take_in(file)
-                self._seen[name] = file.mark
+        now = self._clock.monotonic()
+        for file in self._watch.due(files, now):
+            await self._deal_with(file)
 
-        for name in self._seen.keys() - files.keys():
-            await self._drop(name)
-            del self._seen[name]
+        for file in self._watch.gone(files, now):
+            await self._drop(file)
+
+    async def _deal_with(self, file: File) -> None:
+        """Take a file in; what is wrong with it alone is told, and waits."""
+        try:
+            await self._take_in(file)
+        except TemporaryError:
+            raise
+        except NotTaken as error:
+            wait = self._watch.try_later(file, self._clock.monotonic())
+            self._tell(file, str(error), again_in_s=wait)
+        except OSError as error:
+            wait = self._watch.try_later(file, self._clock.monotonic())
+            reason = str(error)
+            self._alarm(
+                "knowledge_unreadable", name=file.name, reason=reason, again_in_s=wait
+            )
+        except SluicegateError as error:
+            self._watch.settle(file)
+            self._tell(file, error.message)
+        else:
+            self._watch.settle(file)
 
     async def _take_in(self, file: File) -> None:
         """Propose what stands in a file, if it is not what is saved already."""
-        try:
-            content = await anyio.to_thread.run_sync(content_of, file)
-        except InvalidInput as error:
-            self._tell(file.name, error.message)
-            return
+        rival = self._watch.rival(file)
+        if rival is not None:
+            raise InvalidInput(f"{rival.path.name} has this name already.")
 
-        body = {
+        content = await anyio.to_thread.run_sync(content_of, file)
+        body: JsonObject = {
             "name": file.name,
             "description": f"{_FROM}{file.path.name}",
             "content": content,
         }
-        head = await self._store.definitions.head(self._tenant, "knowledge", file.name)
-        if head is not None and head.digest == digest(body):
-            return
+        read(Knowledge, body)
+        if await self._proposals.save(body):
+            self._log.info("knowledge.saved", name=file.name)
 
-        version = head.version if head is not None else None
-        await self._propose(
-            file.name, "knowledge.save", {"definition": body, "version": version}
-        )
-
-    async def _drop(self, name: str) -> None:
+    async def _drop(self, file: File) -> None:
         """Propose that what a file had brought goes with it."""
-        head = await self._store.definitions.head(self._tenant, "knowledge", name)
-        if head is not None and head.body.get("description", "").startswith(_FROM):
-            await self._propose(name, "knowledge.delete", {"name": name})
-
-    async def _propose(self, name: str, action: Action, args: JsonObject) -> None:
-        at = stamp(self._clock.now())
-        decision = Decision(
-            id=new_id("dec"),
-            action=action,
-            args=args,
-            proposer=Proposer(kind="system", id="knowledge.dir"),
-            principal=Principal(
-                id="knowledge.dir",
-                kind="system",
-                subject="knowledge.dir",
-                permissions=("definition.write",),
-                tenant=self._tenant,
-            ),
-            channel=Channel(kind="cli", address=str(self._folder)[:200]),
-            created_at=at,
-            not_after=later(at, GATE_S),
-        )
-        answer = await self._counter.propose(decision)
-        if isinstance(answer, Outcome) and answer.state == "succeeded":
-            self._log.info("knowledge.saved", name=name, action=action)
+        head = await self._store.definitions.head(self._tenant, "knowledge", file.name)
+        try:
+            if head is not None and head.body.get("description", "").startswith(_FROM):
+                await self._proposals.delete(file.name)
+                self._log.info("knowledge.deleted", name=file.name)
+        except NotTaken as error:
+            wait = self._watch.try_later(file, self._clock.monotonic())
+            self._tell(file, str(error), again_in_s=wait)
         else:
-            told = getattr(answer, "message", None) or getattr(answer, "error", None)
-            self._tell(name, str(told or "A person is asked first."))
+            self._watch.forget(file)
 
-    def _tell(self, name: str, reason: str) -> None:
-        self._log.warning("alarm", alarm="knowledge_invalid", name=name, reason=reason)
+    def _tell(self, file: File, reason: str, **more: float) -> None:
+        self._alarm("knowledge_invalid", name=file.name, reason=reason, **more)
+
+    def _alarm(self, alarm: str, **said: str | float) -> None:
+        self._log.warning("alarm", alarm=alarm, **said)

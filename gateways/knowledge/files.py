@@ -13,7 +13,7 @@ _MOST_FILES = 1_000
 
 
 class File(NamedTuple):
-    """A file by its name in the folder, and what tells whether it changed."""
+    """A file, the name of the knowledge it holds, and what tells whether it changed."""
 
     name: str
     path: Path
@@ -21,12 +21,17 @@ class File(NamedTuple):
     """Time of its last change in nanoseconds, and size."""
 
 
-def files_in(folder: Path) -> dict[str, File]:
-    """The files below a folder, by the name of what they hold: their path without end.
+def files_in(folder: Path) -> list[File]:
+    """The files below a folder, by path, at most 1,000.
 
-    Hidden ones and what leads out of the folder are left out. Raises OSError.
+    A file's name is its path without its end, with dots between the parts. Hidden
+    ones and what leads out of the folder are left out. Raises OSError, also if there
+    is no folder.
     """
-    found: dict[str, File] = {}
+    if not folder.is_dir():
+        raise NotADirectoryError(f"{folder} is no folder")
+
+    found: list[File] = []
     for path in sorted(folder.rglob("*"))[: _MOST_FILES * 4]:
         relative = path.relative_to(folder)
         is_hidden = any(part.startswith(".") for part in relative.parts)
@@ -35,10 +40,16 @@ def files_in(folder: Path) -> dict[str, File]:
 
         if path.is_file() and len(found) < _MOST_FILES:
             told = path.stat()
-            name = relative.with_suffix("").as_posix()
-            found[name] = File(name, path, (told.st_mtime_ns, told.st_size))
+            name = _name_of(relative)
+            found.append(File(name, path, (told.st_mtime_ns, told.st_size)))
 
     return found
+
+
+def _name_of(relative: Path) -> str:
+    """The name; what is no UTF-8 in it is shown as such, and no name."""
+    joined = ".".join(relative.with_suffix("").parts)
+    return joined.encode("utf-8", "replace").decode()
 
 
 def content_of(file: File) -> JsonObject:

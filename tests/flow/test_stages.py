@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
-import anyio
 import pytest
 from pydantic import SecretStr
 
@@ -503,34 +501,3 @@ async def test_only_a_flow_that_is_there_can_be_bound(chat: Chat) -> None:
     assert answer.status == 404
     mine = await chat.house.api.get(chat.path)
     assert mine["flow"] == "desk"
-
-
-@pytest.mark.timeout(60)
-async def test_a_folder_of_knowledge_is_followed_without_a_restart(
-    given: Given, tmp_path: Path
-) -> None:
-    folder = tmp_path / "knowledge"
-    await anyio.Path(folder / "deep").mkdir(parents=True)
-    file = anyio.Path(folder / "prices.yaml")
-    await file.write_text("lamp: {price: 7}\n")
-    await anyio.Path(folder / "deep" / "bad.yaml").write_text("a: &x 1\n")
-    async with serving(given(knowledge={"dir": str(folder)})) as served:
-
-        async def says(price: int | None) -> bool:
-            found = await served.api.call("GET", "/knowledge/prices")
-            body = found.body.get("definition") or {}
-            return (body.get("content") == {"lamp": {"price": price}}) == bool(price)
-
-        assert await until(lambda: says(7), within_s=10)
-        await file.write_text("lamp: {price: 8}\n")
-        assert await until(lambda: says(8), within_s=10)
-        saved = [one async for one in served.api.pages("/decisions?limit=200")]
-        await file.unlink()
-
-        async def is_gone() -> bool:
-            return (await served.api.call("GET", "/knowledge/prices")).status == 404
-
-        assert await until(is_gone, within_s=10)
-
-    actions = [one["action"] for one in saved if one["principal"] == "knowledge.dir"]
-    assert actions == ["knowledge.save", "knowledge.save"]
