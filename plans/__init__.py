@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from plans.compile import (
     KINDS,
+    RESERVED_IDS,
     check_stage,
     check_tool,
     compile_workflow,
@@ -24,6 +25,7 @@ from plans.yaml_text import read_yaml
 
 __all__ = [
     "KINDS",
+    "RESERVED_IDS",
     "Catalog",
     "CatalogEntry",
     "EdgeEnd",

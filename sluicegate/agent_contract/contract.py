@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from contracts import ConfigurationError, InvalidInput, JsonObject
+from contracts import (
+    ConfigurationError,
+    InvalidInput,
+    JsonObject,
+    SluicegateError,
+    digest,
+)
 from contracts.definitions import AgentFlow, DefinitionKind, Stage, Tool
-from plans import check_stage, check_tool, read_definition, read_yaml, workflow_of
-from sluicegate.agent_contract.script import flow_of
+from plans import (
+    CatalogEntry,
+    check_stage,
+    check_tool,
+    compile_workflow,
+    read_definition,
+    workflow_of,
+)
+from sluicegate.agent_contract.folder import Folder
+from sluicegate.agent_contract.forms import StageForm, ToolForm
+from sluicegate.agent_contract.script import flow_of, stage_name
 
-_HEADING = re.compile(r"^## +(?P<id>\S.*?)\s*$", re.MULTILINE)
-_BLOCK = re.compile(r"```json\s*\n(?P<json>.*?)```", re.DOTALL)
 _HARMLESS = frozenset({"GET", "HEAD"})
+_NOT_HERE = frozenset({"unknown_tool", "missing_references"})
+"""What is not in the folder may be there already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,158 +37,116 @@ class Contract:
 
     name: str
     definitions: tuple[tuple[DefinitionKind, JsonObject], ...]
+    missing: tuple[str, ...]
+    """What it uses and does not hold, as ``kind:name``."""
 
 
-def read_contract(folder: Path) -> Contract:
-    """The contract in a folder. Raises ConfigurationError naming the file."""
-    manifest = _manifest(folder)
-    name = str(manifest.get("name") or folder.resolve().name)
-    schemas = _schemas(folder / "stage_runtime_contract.md")
-    told = manifest.get("stages")
-    if not isinstance(told, list) or not all(isinstance(one, dict) for one in told):
-        raise ConfigurationError(f"{folder}: the manifest lists no stages")
-
+def read_contract(path: Path) -> Contract:
+    """The contract in a folder. Raises ConfigurationError naming what is wrong."""
+    folder = Folder(path)
+    manifest = folder.manifest()
+    name = manifest.name or path.resolve().name
+    schemas = folder.schemas()
     parts: list[tuple[DefinitionKind, JsonObject]] = [
-        *(("tool", one) for one in _tools(folder / "tools")),
-        *(("knowledge", one) for one in _knowledge(folder / "KnowledgeBase")),
-        *(("stage", _stage(folder, name, one, schemas)) for one in told),
-        ("flow", flow_of(name, told, schemas)),
+        *(("tool", _tool(stem, form)) for stem, form in folder.tools()),
+        *(
+            ("knowledge", {"name": stem, "content": content})
+            for stem, content in folder.knowledge()
+        ),
+        *(
+            ("stage", _stage(folder, name, one, schemas.get(one.id)))
+            for one in manifest.stages
+        ),
+        ("flow", flow_of(name, manifest.stages, schemas)),
     ]
-    for kind, body in parts:
-        _check(folder, kind, body)
-
-    return Contract(name, tuple(parts))
-
-
-def stage_name(contract: str, stage_id: str) -> str:
-    """What a stage of a contract is called among all stages."""
-    return f"{contract}.{stage_id}"
-
-
-def _manifest(folder: Path) -> JsonObject:
-    for name, read in (
-        ("stage_manifest.json", _read_json),
-        ("stage_manifest.yaml", _read_yaml),
-        ("stage_manifest.yml", _read_yaml),
-    ):
-        if (folder / name).is_file():
-            return _read(folder / name, read)
-
-    raise ConfigurationError(f"{folder}: there is no stage_manifest.json or .yaml")
-
-
-def _schemas(path: Path) -> dict[str, JsonObject]:
-    """The output schema of each stage that has one."""
-    if not path.is_file():
-        return {}
-
-    text = path.read_text(encoding="utf-8")
-    headings = list(_HEADING.finditer(text))
-    ends = [*(one.start() for one in headings[1:]), len(text)]
-    found: dict[str, JsonObject] = {}
-    for heading, end in zip(headings, ends, strict=False):
-        block = _BLOCK.search(text, heading.end(), end)
-        if block is not None:
-            found[heading["id"]] = _json(path, block["json"])
-
-    return found
+    return Contract(name, tuple(parts), _checked(path, parts))
 
 
 def _stage(
-    folder: Path, contract: str, told: JsonObject, schemas: dict[str, JsonObject]
+    folder: Folder, contract: str, told: StageForm, schema: JsonObject | None
 ) -> JsonObject:
-    id_ = str(told.get("id"))
-    instructions = told.get("instructions")
+    instructions = told.instructions
     if instructions is None:
-        path = _inside(folder, str(told.get("instructions_file")))
-        instructions = path.read_text(encoding="utf-8")
+        instructions = folder.text(told.instructions_file or f"{told.id}.md")
 
     given = {
-        "name": stage_name(contract, id_),
-        "description": str(told.get("name") or ""),
+        "name": stage_name(contract, told.id),
+        "description": told.name,
         "instructions": instructions,
-        "output_schema": told.get("contract") or schemas.get(id_),
-        "tools": told.get("tools"),
-        "knowledge": told.get("knowledge"),
+        "output_schema": told.contract or schema,
+        "tools": list(told.tools),
+        "knowledge": [_without_end(one) for one in told.knowledge],
     }
     return {name: value for name, value in given.items() if value}
 
 
-def _tools(folder: Path) -> Iterator[JsonObject]:
-    for path in sorted(folder.glob("*.json")):
-        told = _read(path, _read_json)
-        function = told.get("function", told)
-        http = told.get("x-http")
-        method = str(http.get("method", "POST")) if isinstance(http, dict) else ""
-        effect = "none" if method in _HARMLESS else "non_idempotent"
-        given = {
-            "name": function.get("name") or path.stem,
-            "description": function.get("description"),
-            "kind": told.get("x-kind") or ("http" if http else "python"),
-            "effect": told.get("x-effect", effect),
-            "input_schema": function.get("parameters"),
-            "http": http,
-        }
-        yield {name: value for name, value in given.items() if value}
+def _tool(stem: str, told: ToolForm) -> JsonObject:
+    function, http = told.function or told, told.http
+    method = str(http.get("method", "POST")) if http else ""
+    effect = "none" if method in _HARMLESS else "non_idempotent"
+    given = {
+        "name": function.name or stem,
+        "description": function.description,
+        "kind": told.kind or ("http" if http else "python"),
+        "effect": told.effect or effect,
+        "input_schema": function.parameters,
+        "http": http,
+    }
+    return {name: value for name, value in given.items() if value}
 
 
-def _knowledge(folder: Path) -> Iterator[JsonObject]:
-    for path in sorted((*folder.glob("*.yaml"), *folder.glob("*.yml"))):
-        yield {"name": path.stem, "content": _read(path, _read_yaml)}
+def _without_end(name: str) -> str:
+    return name.removesuffix(".yaml").removesuffix(".yml")
 
 
-def _inside(folder: Path, name: str) -> Path:
-    """A file of the folder. Raises ConfigurationError for one that leads out of it."""
-    path = (folder / name).resolve()
-    if not path.is_relative_to(folder.resolve()) or not path.is_file():
-        raise ConfigurationError(f"{folder}: there is no file {name!r} in it")
+def _checked(
+    path: Path, parts: list[tuple[DefinitionKind, JsonObject]]
+) -> tuple[str, ...]:
+    """Check everything as it would be when saved; what it uses from elsewhere."""
+    catalog: dict[str, CatalogEntry] = {}
+    missing: tuple[str, ...] = ()
+    for kind, body in parts:
+        what = f"{kind}:{body.get('name')}"
+        if what in catalog:
+            raise ConfigurationError(f"{path}: there are two of {what}")
 
-    return path
+        try:
+            missing = _check(kind, body, catalog)
+        except SluicegateError as error:
+            raise ConfigurationError(
+                f"{path}: {kind} {body.get('name')}: {error.message}",
+                details=error.details,
+            ) from error
+
+    return missing
 
 
-def _check(folder: Path, kind: DefinitionKind, body: JsonObject) -> None:
+def _check(
+    kind: DefinitionKind, body: JsonObject, catalog: dict[str, CatalogEntry]
+) -> tuple[str, ...]:
+    """Check one part and put it in the catalog; what a flow misses there."""
+    definition = read_definition(kind, body)
+    catalog[f"{kind}:{definition.name}"] = CatalogEntry(digest(body), definition)
+    match definition:
+        case Tool():
+            check_tool(definition)
+        case Stage():
+            check_stage(definition)
+        case AgentFlow():
+            return _missing(definition, catalog)
+
+    return ()
+
+
+def _missing(flow: AgentFlow, catalog: Mapping[str, CatalogEntry]) -> tuple[str, ...]:
+    """What a flow uses that is not there. Raises InvalidInput for anything else."""
     try:
-        match read_definition(kind, body):
-            case Tool() as tool:
-                check_tool(tool)
-            case Stage() as stage:
-                check_stage(stage)
-            case AgentFlow() as flow:
-                workflow_of(flow)
+        compile_workflow(workflow_of(flow), digest(flow.plain()), catalog, kind="flow")
     except InvalidInput as error:
-        raise ConfigurationError(
-            f"{folder}: {kind} {body.get('name')}: {error.message}",
-            details=error.details,
-        ) from error
+        problems = error.details.get("problems", [])
+        if {one["code"] for one in problems} <= _NOT_HERE:
+            return tuple(error.details.get("missing", ()))
 
+        raise
 
-def _read(path: Path, read: Callable[[Path], Any]) -> JsonObject:
-    try:
-        found = read(path)
-    except (OSError, ValueError, InvalidInput) as error:
-        raise ConfigurationError(f"{path}: {error}") from error
-
-    if not isinstance(found, dict):
-        raise ConfigurationError(f"{path}: it holds no object")
-
-    return found
-
-
-def _read_json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
-def _read_yaml(path: Path) -> Any:
-    return read_yaml(path.read_bytes())
-
-
-def _json(path: Path, text: str) -> JsonObject:
-    try:
-        found = json.loads(text)
-    except ValueError as error:
-        raise ConfigurationError(f"{path}: {error}") from error
-
-    if not isinstance(found, dict):
-        raise ConfigurationError(f"{path}: a schema is an object")
-
-    return found
+    return ()

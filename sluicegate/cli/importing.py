@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
+from urllib.parse import quote
 
 import typer
 from rich.text import Text
 
-from contracts import JsonObject
+from contracts import ConfigurationError, JsonObject
 from contracts.definitions import DefinitionKind
 from sluicegate.agent_contract import read_contract
 from sluicegate.cli.options import Json, KeyFile, Url, client
@@ -34,9 +35,11 @@ def import_(
 ) -> None:
     """Save an agent from its folder: each part is a decision, what is there is left.
 
-    The whole folder is checked before the first part is saved.
+    The whole folder is checked before the first part is saved, and that what it uses
+    from elsewhere is there.
     """
     contract, service = read_contract(agent_contract), client(url, key_file)
+    _check_there(service, contract.missing)
     done: dict[str, list[str]] = {"imported": [], "skipped": []}
     for kind, body in contract.definitions:
         state = "imported" if _save(service, kind, body) else "skipped"
@@ -51,6 +54,28 @@ def import_(
         margin.print(Text(told, "bright_black"))
 
 
+def _check_there(service: Client, missing: tuple[str, ...]) -> None:
+    """Raise ConfigurationError for what neither the folder nor the service has."""
+    away = [what for what in missing if not _is_there(service, what)]
+    if away:
+        raise ConfigurationError(
+            f"neither the folder nor the service has {', '.join(away)}"
+        )
+
+
+def _is_there(service: Client, what: str) -> bool:
+    kind, _, name = what.partition(":")
+    path = _PATHS.get(cast(DefinitionKind, kind))
+    if path is None:
+        return False
+
+    found = service.call("GET", f"{path}/{quote(name, safe='')}")
+    if found.status not in (200, 404):
+        raise refused(found)
+
+    return found.status == 200
+
+
 def _save(service: Client, kind: DefinitionKind, body: JsonObject) -> bool:
     """Save one part as a new name or version; False if it is there just so."""
     path = _PATHS[kind]
@@ -61,7 +86,7 @@ def _save(service: Client, kind: DefinitionKind, body: JsonObject) -> bool:
     if made.body.get("code") != "name_conflict":
         raise refused(made)
 
-    one = f"{path}/{body['name']}"
+    one = f"{path}/{quote(body['name'], safe='')}"
     there = service.call("GET", one)
     if there.status == 200 and there.body.get("definition") == body:
         return False
