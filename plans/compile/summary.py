@@ -99,7 +99,9 @@ def _most_tokens(node: PlanNode) -> int:
         return 0
 
     stage = node.prompt.stage
-    return stage.max_output_tokens * (stage.max_turns if stage.tools else 1)
+    turns = stage.max_turns if stage.tools else 1
+    repairs = 1 if stage.on_invalid == "repair_once" else 0
+    return stage.max_output_tokens * (turns + repairs)
 
 
 def _asks(node: PlanNode) -> bool:
