@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import structlog
@@ -66,6 +67,9 @@ class Desk:
         """The agent flow that the conversation is bound to."""
 
         self.recollection = row.recollection
+        self.may_rest: Callable[[], bool] = lambda: False
+        """Whether nothing is left to do once no turn is open."""
+
         self.lines = structlog.get_logger("conversation").bind(conversation_id=row.id)
 
     async def open(
@@ -131,6 +135,9 @@ class Desk:
     async def memory(self) -> ChatMemory:
         """The last messages, from the short-term context or else from the history."""
         tenant, id_, last = self.row.tenant, self.row.id, self.book.messages
+        if not last:
+            return ChatMemory(summary=self.recollection.summary)
+
         try:
             kept = await self.means.context.recall(tenant, id_)
         except StoreUnavailable:
@@ -144,9 +151,7 @@ class Desk:
             tenant, id_, limit=SHORT_MEMORY, order="desc"
         )
         memory = ChatMemory(messages=latest[::-1], summary=self.recollection.summary)
-        if latest:
-            await self._copy(memory)
-
+        await self._copy(memory)
         return memory
 
     @property

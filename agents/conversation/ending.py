@@ -77,7 +77,11 @@ class Ending:
         what: TurnEventType = "turn_awaiting" if waits else "turn_ended"
         self._log.say(turn.id, what, **told, waits=waits, messages=len(messages))
         recollection = self._recollection(cached_state)
-        await self._log.keep(messages=messages, recollection=recollection)
+        await self._log.keep(
+            messages=messages,
+            recollection=recollection,
+            give_back=not self._book.turns and self._desk.may_rest(),
+        )
         self._desk.tell_of_end()
         reach("C7")
         await self._desk.remember(messages)

@@ -18,7 +18,10 @@ _MOST_OPEN = 16
 
 
 class Hearing:
-    """Takes in what came from outside."""
+    """Takes in what came from outside.
+
+    An answer to a proposal is kept with what follows from it.
+    """
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
@@ -79,7 +82,6 @@ class Hearing:
         turn_id = turn.id if turn else turn_id_of(self._row.id, item.id)
         self._log.say(turn_id, "decision_heard", decision_id=decision_id, **known)
         self._log.handle(item.id)
-        await self._log.keep()
         reach("C4")
         if turn is not None and turn.first.decision.action in BINDINGS:
             await self._desk.look_at_binding()

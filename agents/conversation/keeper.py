@@ -46,7 +46,6 @@ class Keeper:
         self._owner = f"talker-{secrets.token_hex(8)}"
         self._talks: dict[str, Talk] = {}
         self._taking: set[str] = set()
-        self._rung: set[str] = set()
         self._waiting: dict[tuple[str, str], None] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._open = False
@@ -99,9 +98,6 @@ class Keeper:
     def nudge(self, conversation_id: str) -> None:
         """Something lies in the inbox of a conversation that may be held here."""
         talk = self._talks.get(conversation_id)
-        if talk is not None or conversation_id in self._taking:
-            self._rung.add(conversation_id)
-
         if talk is not None:
             talk.ring()
 
@@ -126,7 +122,6 @@ class Keeper:
             until=later(now, self._settings.lease_s),
         )
         if row is None:
-            self._rung.discard(conversation_id)
             self._pass_on(tenant, conversation_id)
             return
 
@@ -181,12 +176,11 @@ class Keeper:
             renewing.cancel()
             del self._talks[row.id]
 
-        await self._look_after(row)
+        await self._look_after(row, rung=talk.has_mail)
 
-    async def _look_after(self, row: ConversationRow) -> None:
+    async def _look_after(self, row: ConversationRow, *, rung: bool) -> None:
         """Look again if a bell rang too late, and at who waits for room."""
-        waiting = [(row.tenant, row.id)] if row.id in self._rung else []
-        self._rung.discard(row.id)
+        waiting = [(row.tenant, row.id)] if rung else []
         if self._waiting:
             waiting.append(next(iter(self._waiting)))
             del self._waiting[waiting[-1]]

@@ -16,6 +16,7 @@ from contracts import (
     Timestamp,
     TurnEvent,
     TurnEventType,
+    later,
     new_id,
     stamp,
 )
@@ -23,6 +24,9 @@ from store import Conversations, TurnAppend
 
 _claims = count(1)
 _FIRST_DELAY_S = 0.05
+_LOOK_FOR_ENDS_S = 300.0
+"""So late, at most, a conversation hears of an end whose news got lost."""
+
 _LONGEST_DELAY_S = 1.0
 
 
@@ -44,6 +48,8 @@ class TalkLog:
         self._writer = f"{owner}/{next(_claims)}"
         self._said: list[TurnEvent] = []
         self._handled: list[str] = []
+        self.is_given_back = False
+        """Whether an append has ended our claim."""
 
     @property
     def at(self) -> Timestamp:
@@ -73,11 +79,12 @@ class TalkLog:
         *,
         messages: Sequence[ChatMessage] = (),
         recollection: Recollection | None = None,
+        give_back: bool = False,
     ) -> None:
         """Store what was said; waits for a store that does not answer.
 
-        Until the conversation is given back, it is looked at when our claim ends.
-        Raises SequenceConflict if the conversation is somebody else's by now.
+        ``give_back`` ends our claim with it. Until then the conversation is looked at
+        when the claim ends. Raises SequenceConflict if it is somebody else's by now.
         """
         if not self._said:
             return
@@ -89,10 +96,20 @@ class TalkLog:
             messages=tuple(messages),
             state=self.book.state,
             recollection=recollection,
-            wake_at=self.at,
+            wake_at=self.wake_at if give_back else self.at,
+            release=give_back,
         )
         await self._append(append)
         self._said, self._handled = [], []
+        self.is_given_back = give_back
+
+    @property
+    def wake_at(self) -> Timestamp | None:
+        """When somebody must look again at what is given back, though nothing comes."""
+        if self.book.turns:
+            return self.at
+
+        return later(self.at, _LOOK_FOR_ENDS_S) if self.book.waiting else None
 
     async def _append(self, append: TurnAppend) -> None:
         delay_s, row = _FIRST_DELAY_S, self._row

@@ -59,19 +59,24 @@ class Summing:
         """Whether a summary is being made."""
         return self._call is not None
 
+    @property
+    def is_due(self) -> bool:
+        """Whether one is being made, or enough was said since the last."""
+        known, messages = self._desk.recollection, self._desk.book.messages
+        enough = messages - SHORT_MEMORY - known.summarised >= _LEFT_OVER
+        return self.is_under_way or (enough and self._failed_at != messages)
+
     async def begin(self) -> None:
         """Ask for a summary if enough was said since the last.
 
         Raises StoreUnavailable.
         """
-        known, messages = self._desk.recollection, self._desk.book.messages
-        upto = messages - SHORT_MEMORY
-        is_due = upto - known.summarised >= _LEFT_OVER
-        if self.is_under_way or not is_due or self._failed_at == messages:
+        if self.is_under_way or not self.is_due:
             return
 
+        known, messages = self._desk.recollection, self._desk.book.messages
         self._failed_at = messages
-        self._upto = min(upto, known.summarised + _MOST_AT_ONCE)
+        self._upto = min(messages - SHORT_MEMORY, known.summarised + _MOST_AT_ONCE)
         request = await self._request()
         use_id, row = f"{self._desk.row.id}/summary/{self._upto}", self._desk.row
         try:

@@ -21,14 +21,9 @@ from contracts import (
     ConversationRow,
     PermanentError,
     Refused,
-    Timestamp,
-    later,
-    stamp,
 )
 
 _LOOK_AGAIN_S = 5.0
-_LOOK_FOR_ENDS_S = 300.0
-"""So late, at most, a conversation hears of an end whose news got lost."""
 
 
 class Talk:
@@ -47,14 +42,26 @@ class Talk:
         self._hearing = Hearing(self._desk)
         self._ending = Ending(self._desk)
         self._telling = Telling(means.store, row.tenant)
-        self._minding = Minding(self._desk, self._ending, self._telling, self.ring)
-        self._summing = Summing(self._desk, thinking_of(means), self.ring)
+        self._minding = Minding(self._desk, self._ending, self._telling, self._stir)
+        self._summing = Summing(self._desk, thinking_of(means), self._stir)
         self._lost = LostMail(self._desk)
         self._bell = asyncio.Event()
+        self._left = False
+        """Whether something in the inbox waits for the end of a turn."""
+
         self._leaving = False
+        self.has_mail = True
+        """Whether the inbox was rung for since it was heard."""
+
+        self._desk.may_rest = self._may_rest
 
     def ring(self) -> None:
-        """Something lies in the inbox, or an answer has come."""
+        """Something lies in the inbox."""
+        self.has_mail = True
+        self._stir()
+
+    def _stir(self) -> None:
+        """Something has come that the conversation can go on with."""
         self._bell.set()
 
     def leave(self) -> None:
@@ -75,17 +82,15 @@ class Talk:
             await self._minding.hang_up()
             await self._summing.hang_up()
 
-        await self._desk.means.store.conversations.release(
-            self.row.tenant, self.row.id, owner=self._owner, wake_at=self._wake_at()
-        )
+        log = self._desk.log
+        if not log.is_given_back:
+            await self._desk.means.store.conversations.release(
+                self.row.tenant, self.row.id, owner=self._owner, wake_at=log.wake_at
+            )
 
-    def _wake_at(self) -> Timestamp | None:
-        """When somebody must look again though nothing comes."""
-        now = stamp(self._desk.means.clock.now())
-        if self._book.turns:
-            return now
-
-        return later(now, _LOOK_FOR_ENDS_S) if self._book.waiting else None
+    def _may_rest(self) -> bool:
+        """Whether nothing lies in the inbox, and no summary is to be made."""
+        return not (self.has_mail or self._left or self._summing.is_due)
 
     async def _look_for_what_is_lost(self) -> None:
         await self._desk.send_again()
@@ -94,18 +99,25 @@ class Talk:
     async def _go_on_until_it_rests(self) -> None:
         while not self._leaving:
             self._bell.clear()
-            left = await self._hearing.hear()
+            if self.has_mail or self._left:
+                self.has_mail = False
+                self._left = await self._hearing.hear()
+
             open_ = list(self._book.turns.values())
             for turn in open_:
                 await self._go_on(turn)
 
+            await self._desk.log.keep()
+            if self._desk.log.is_given_back:
+                return
+
             await self._summing.take()
-            if not self._book.turns and not left:
+            if not self._book.turns and not self._left:
                 await self._summing.begin()
                 if not self._summing.is_under_way:
                     return
 
-            made_room = left and len(self._book.turns) < len(open_)
+            made_room = self._left and len(self._book.turns) < len(open_)
             if not made_room and not self._bell.is_set():
                 await self._wait()
 
