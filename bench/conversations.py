@@ -1,4 +1,8 @@
-"""Turns with a model that takes a second: one alone, and two hundred at once."""
+"""Turns with a model that takes a second: one alone, and two hundred at once.
+
+At once is twofold: two hundred conversations that go on turn by turn, begun within a
+second, and two hundred turns that begin at the same instant.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +22,9 @@ from bench.served import Served, served
 
 _ALONE = 5
 _AT_ONCE = 200
+_ROUNDS = 4
+"""Turns of each conversation that goes on."""
+
 _IDLE = 1_000
 _SCRIPT = {"lines": [{"then": {"text": "Yes.", "delay_s": 1.0}}]}
 
@@ -30,8 +37,8 @@ async def measure() -> None:
         os.environ["SLUICEGATE_LLM__SCRIPT"] = str(script)
         try:
             async with served() as service, _session(service) as session:
-                await _turns(session)
                 await _memory(session, service.pid)
+                await _turns(session)
         finally:
             del os.environ["SLUICEGATE_LLM__PROVIDER"]
             del os.environ["SLUICEGATE_LLM__SCRIPT"]
@@ -51,31 +58,58 @@ def _session(service: Served) -> aiohttp.ClientSession:
 
 
 async def _turns(session: aiohttp.ClientSession) -> None:
-    alone = [await _turn(session, await _begin(session), "Hi") for _ in range(_ALONE)]
-    each = [await _begin(session) for _ in range(_AT_ONCE)]
-    crowd = await asyncio.gather(*(_turn(session, one, "Hi") for one in each))
-    last = quantiles(crowd, n=100)[98]
-    one = median(alone)
-    report("conversations", "a turn alone", one, "seconds")
+    alone = median(
+        [await _turn(session, await _begin(session), "Hi") for _ in range(_ALONE)]
+    )
+    report("conversations", "a turn alone", alone, "seconds")
+    going_on = await _talks(session, rounds=_ROUNDS, within_s=1.0)
+    _report(f"{_AT_ONCE} conversations at once", going_on, alone)
+    instant = await _talks(session, rounds=1, within_s=0.0)
+    _report(f"{_AT_ONCE} turns at the same instant", instant, alone)
+
+
+async def _talks(
+    session: aiohttp.ClientSession, *, rounds: int, within_s: float
+) -> list[float]:
+    """The times of all turns of conversations that are begun within so long."""
+    ids = [await _begin(session) for _ in range(_AT_ONCE)]
+
+    async def talk(n: int, id_: str) -> list[float]:
+        await asyncio.sleep(within_s * n / _AT_ONCE)
+        return [await _turn(session, id_, "Hi") for _ in range(rounds)]
+
+    each = await asyncio.gather(*(talk(n, id_) for n, id_ in enumerate(ids)))
+    return [one for times in each for one in times]
+
+
+def _report(case: str, times: list[float], alone: float) -> None:
+    last = quantiles(times, n=100)[98]
     report(
         "conversations",
-        f"{_AT_ONCE} turns at once",
-        median(crowd),
+        case,
+        median(times),
         "seconds",
         p99=last,
-        p50_to_alone=median(crowd) / one,
-        p99_to_alone=last / one,
+        p50_to_alone=median(times) / alone,
+        p99_to_alone=last / alone,
     )
 
 
 async def _memory(session: aiohttp.ClientSession, pid: int) -> None:
-    """What conversations take that were held once and rest."""
-    before = resident_mb(pid)
-    for _ in range(_IDLE):
-        await _turn(session, await _begin(session), "/help")
+    """What conversations take that were held once and rest.
 
+    The first ones fill the caches, which are bounded.
+    """
+    await _held_once(session)
+    before = resident_mb(pid)
+    await _held_once(session)
     grown = (resident_mb(pid) - before) * 1_024
     report("conversations", "memory of an idle one", grown / _IDLE, "KB")
+
+
+async def _held_once(session: aiohttp.ClientSession) -> None:
+    for _ in range(_IDLE):
+        await _turn(session, await _begin(session), "/help")
 
 
 async def _begin(session: aiohttp.ClientSession) -> str:

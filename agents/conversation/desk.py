@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import structlog
 
 from agents.conversation.log import TalkLog
+from agents.conversation.offers import Offers
 from agents.conversation.opening import Opening
 from agents.conversation.settings import ConversationSettings
 from agents.conversation.turns import Book
@@ -47,6 +48,7 @@ class Means(NamedTuple):
     clock: Clock
     model: Model
     context: ChatContext
+    offers: Offers
     settings: ConversationSettings
 
 

@@ -64,6 +64,7 @@ class Ending:
             "reply": {"text": reply, "buttons": []},
             "decisions": proposed,
             "runs": runs,
+            "approved": isinstance(turn.first.verdict, Approved),
         }
         if turn.kind not in _CARRIED_OUT_ELSEWHERE:
             outcome = Outcome(

@@ -15,7 +15,6 @@ from agents.conversation.functions import MOST_CALLS, proposal_of
 from agents.conversation.opening import PROPOSER
 from agents.conversation.prompting import request_of
 from agents.conversation.scripted import answer_in
-from agents.conversation.telling import Telling
 from agents.conversation.thinking import Call, thinking_of
 from agents.conversation.turns import Proposed, Turn
 from contracts import (
@@ -37,9 +36,7 @@ from contracts.failpoints import reach
 class Minding:
     """Goes on with the one turn that thinks."""
 
-    def __init__(
-        self, desk: Desk, ending: Ending, telling: Telling, ring: Callable[[], None]
-    ) -> None:
+    def __init__(self, desk: Desk, ending: Ending, ring: Callable[[], None]) -> None:
         means = desk.means
         self._desk = desk
         self._means = desk.means
@@ -47,7 +44,6 @@ class Minding:
         self._book = desk.book
         self._log = desk.log
         self._ending = ending
-        self._telling = telling
         self._ring = ring
         self._call: asyncio.Task[ModelAnswer] | None = None
         self._thinking = thinking_of(means)
@@ -117,7 +113,7 @@ class Minding:
         request = request_of(
             turn,
             await self._desk.memory(),
-            await self._telling.functions(),
+            await self._means.offers.of(self._row.tenant),
             instructions=settings.instructions,
             max_output_tokens=min(settings.max_output_tokens, limits["tokens"] - used),
         )

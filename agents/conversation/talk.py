@@ -42,7 +42,7 @@ class Talk:
         self._hearing = Hearing(self._desk)
         self._ending = Ending(self._desk)
         self._telling = Telling(means.store, row.tenant)
-        self._minding = Minding(self._desk, self._ending, self._telling, self._stir)
+        self._minding = Minding(self._desk, self._ending, self._stir)
         self._summing = Summing(self._desk, thinking_of(means), self._stir)
         self._lost = LostMail(self._desk)
         self._bell = asyncio.Event()

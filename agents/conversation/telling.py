@@ -1,17 +1,12 @@
-"""What is told from the store: lists for people, and what a model may call."""
+"""What people are told from the store: lists, and how a run is."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from agents.conversation.commands import HELP, Command
-from agents.conversation.functions import Offer, functions
-from contracts import FunctionTool, JsonObject
-from contracts.definitions import DefinitionKind, Head
 from store import Store
 
 _MOST = 20
-"""Lines of a list, and definitions that a model is offered of a kind."""
+"""Lines of a list."""
 
 
 class Telling:
@@ -36,20 +31,12 @@ class Telling:
 
         return HELP
 
-    async def functions(self) -> tuple[FunctionTool, ...]:
-        """The functions that a model is offered now."""
-        return functions(
-            [_workflow(head) for head in await self._heads("workflow")],
-            [_tool(head) for head in await self._heads("tool")],
-        )
-
-    async def _heads(self, kind: DefinitionKind) -> Sequence[Head]:
-        page = await self._store.definitions.page(self._tenant, kind, limit=_MOST)
-        return page.items
-
     async def _workflows(self) -> str:
-        heads = await self._heads("workflow")
-        lines = [_line(head.name, head.body.get("description", "")) for head in heads]
+        definitions = self._store.definitions
+        page = await definitions.page(self._tenant, "workflow", limit=_MOST)
+        lines = [
+            _line(head.name, head.body.get("description", "")) for head in page.items
+        ]
         return "\n".join(lines) or "There is no workflow yet."
 
     async def _pending(self) -> str:
@@ -74,24 +61,3 @@ class Telling:
 
 def _line(name: str, description: str) -> str:
     return f"{name} – {description}" if description else name
-
-
-def _workflow(head: Head) -> Offer:
-    nodes = head.body.get("nodes", [])
-    for node in nodes:
-        if node.get("type") == "workflow_start" and node.get("input_schema"):
-            return _offer(head, node["input_schema"])
-
-    return _offer(head, {"type": "object"})
-
-
-def _tool(head: Head) -> Offer:
-    return _offer(head, head.body.get("input_schema") or {"type": "object"})
-
-
-def _offer(head: Head, schema: JsonObject) -> Offer:
-    return Offer(
-        name=head.name,
-        description=head.body.get("description", ""),
-        input_schema=schema,
-    )

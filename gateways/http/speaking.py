@@ -51,6 +51,9 @@ class Spoken(NamedTuple):
     after: int
     """The last event of the log that stood before it."""
 
+    is_new: bool = True
+    """Whether it was laid in just now, so that its turn has not ended before."""
+
     @property
     def turn_id(self) -> str:
         """The turn."""
@@ -97,7 +100,7 @@ async def say(call: Call, row: ConversationRow, text: str) -> Spoken:
     call.headers["X-Decision-Id"] = spoken.decision_id
     call.headers["X-Correlation-Id"] = call.asked.message_id
     if not await call.door.store.conversations.put(row.tenant, row.id, item):
-        spoken = spoken._replace(after=0)
+        spoken = spoken._replace(after=0, is_new=False)
 
     await call.door.bus.publish(
         said(
@@ -119,19 +122,22 @@ async def ended(
 
     ``heard`` tells when to look; a hint that is lost costs a second.
     """
-    door = call.door
+    door, end = call.door, None
     give_up = door.clock.monotonic() + timeout_s
-    while True:
+    if not spoken.is_new:
         end, spoken = await look(call, spoken)
-        if end is not None or door.closing.is_set():
-            return end
 
+    while end is None and not door.closing.is_set():
         left = give_up - door.clock.monotonic()
         if left <= 0:
             return None
 
         with anyio.move_on_after(min(left, _LOOK_AGAIN_S)):
             await _news(heard)
+
+        end, spoken = await look(call, spoken)
+
+    return end
 
 
 async def _news(heard: AsyncIterator[Envelope]) -> None:
@@ -172,7 +178,11 @@ async def answer_to(call: Call, spoken: Spoken, end: TurnEvent | None) -> web.Re
         error = Fault.model_validate(fault)
         return problem_response(error, call.asked.request_id, call.headers)
 
-    record = await call.door.store.decisions.get(spoken.row.tenant, spoken.decision_id)
+    record = None
+    if not end.payload.get("approved"):
+        decisions = call.door.store.decisions
+        record = await decisions.get(spoken.row.tenant, spoken.decision_id)
+
     if record is not None and _is_answer(record):
         answer = Answer(record.id, record.correlation_id, record.verdict)
         return respond(call, answer, lambda _, result: (200, result))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 
 from agents import Activation
-from agents.conversation import ConversationAgent, ConversationSettings, Means
+from agents.conversation import ConversationAgent, ConversationSettings, Means, Offers
 from llm import Model
 from sluicegate.wiring.parts import Parts
 from store import open_context
@@ -23,6 +23,7 @@ async def start_talker(parts: Parts, model: Model, life: AsyncExitStack) -> None
         clock=parts.clock,
         model=model,
         context=context,
+        offers=Offers(parts.store.definitions, parts.clock),
         settings=_settings(parts),
     )
     agent = await life.enter_async_context(ConversationAgent(means))

@@ -1,0 +1,62 @@
+"""What models may call in a tenant, looked up once a second for all conversations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from agents.conversation.functions import Offer, functions
+from contracts import Clock, FunctionTool, JsonObject
+from contracts.definitions import DefinitionKind, Head
+from store import Definitions
+
+_MOST = 20
+"""Definitions that a model is offered of a kind."""
+
+_KEPT_S = 1.0
+
+
+class Offers:
+    """The functions by tenant; what was saved a moment ago is offered in a second."""
+
+    def __init__(self, definitions: Definitions, clock: Clock) -> None:
+        self._definitions = definitions
+        self._clock = clock
+        self._kept: dict[str, tuple[float, tuple[FunctionTool, ...]]] = {}
+
+    async def of(self, tenant: str) -> tuple[FunctionTool, ...]:
+        """The functions that a model is offered now. Raises StoreUnavailable."""
+        now = self._clock.monotonic()
+        until, kept = self._kept.get(tenant, (now, ()))
+        if until > now:
+            return kept
+
+        found = functions(
+            [_workflow(head) for head in await self._heads(tenant, "workflow")],
+            [_tool(head) for head in await self._heads(tenant, "tool")],
+        )
+        self._kept[tenant] = (now + _KEPT_S, found)
+        return found
+
+    async def _heads(self, tenant: str, kind: DefinitionKind) -> Sequence[Head]:
+        return (await self._definitions.page(tenant, kind, limit=_MOST)).items
+
+
+def _workflow(head: Head) -> Offer:
+    nodes = head.body.get("nodes", [])
+    for node in nodes:
+        if node.get("type") == "workflow_start" and node.get("input_schema"):
+            return _offer(head, node["input_schema"])
+
+    return _offer(head, {"type": "object"})
+
+
+def _tool(head: Head) -> Offer:
+    return _offer(head, head.body.get("input_schema") or {"type": "object"})
+
+
+def _offer(head: Head, schema: JsonObject) -> Offer:
+    return Offer(
+        name=head.name,
+        description=head.body.get("description", ""),
+        input_schema=schema,
+    )
