@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import structlog
@@ -175,10 +175,13 @@ class Desk:
             lambda: said(bell, by="conversation", tenant=self.row.tenant, at=at),
         )
 
-    async def deliver(self, text: str, id_: str, chain: str) -> None:
+    async def deliver(
+        self, text: str, id_: str, chain: str, runs: Sequence[str] = ()
+    ) -> None:
         """Lay a reply out for the door of a chat; a conversation over HTTP is read.
 
-        The same id again is the same reply. Raises StoreUnavailable.
+        ``runs`` go on, and the door may tell of them. The same id again is the same
+        reply. Raises StoreUnavailable.
         """
         if not self.delivers:
             return
@@ -192,6 +195,7 @@ class Desk:
             at=at,
             conversation_id=self.row.id,
             correlation_id=chain,
+            runs=[*runs],
         )
         await self.means.store.door_records.add(record)
         shown = text[:_SHOWN_CHARS]

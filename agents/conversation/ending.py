@@ -7,7 +7,7 @@ from typing import Any
 
 from agents.conversation import wording
 from agents.conversation.desk import Desk
-from agents.conversation.turns import Proposed, Turn
+from agents.conversation.turns import Proposed, Turn, run_of
 from contracts import (
     ENDED,
     Approved,
@@ -57,7 +57,7 @@ class Ending:
 
         reply = turn.reply or reply
         letter = derived_id("msg", turn.id, "reply")
-        await self._desk.deliver(reply, letter, turn.correlation_id)
+        await self._desk.deliver(reply, letter, turn.correlation_id, _left_open(turn))
         proposed = [one.decision.id for one in turn.proposed()]
         runs = [one.run_id for one in turn.proposed() if one.run_id]
         told = {
@@ -133,6 +133,16 @@ class Ending:
             ChatMessage(n=n + place, role=role, text=text, at=at)
             for place, (role, text) in enumerate(said_, 1)
         ]
+
+
+def _left_open(turn: Turn) -> list[str]:
+    """The runs that the turn does not wait for, though a person may."""
+    begun = turn.first.outcome if turn.kind == "command" else None
+    run_id = run_of(begun.plain()) if begun is not None else ""
+    if run_id and turn.first.decision.action == "workflow.run":
+        return [run_id]
+
+    return [one.run_id for one in turn.proposed() if _goes_on(one)]
 
 
 def _goes_on(one: Proposed) -> bool:

@@ -20,11 +20,13 @@ from gateways.telegram.pressing import Asking
 from gateways.telegram.reception import Reception
 from gateways.telegram.records import Records
 from gateways.telegram.settings import DOOR, TelegramSettings
+from gateways.telegram.statuses import Statuses
 from gateways.telegram.typing import Typing
 from store import Store
 
 _RENEWALS = 3
 _ASK_S = 1.0
+_LOOK_AT_RUNS_S = 1.0
 _EXPIRE_S = 3_600.0
 
 _Work = Callable[[], Awaitable[None]]
@@ -80,6 +82,7 @@ class _Shift:
             "reception": Reception(self._office, accounts, typing).work,
             "post": Post(self._office, typing).work,
             "asking": self._again(Asking(self._office, accounts).ask, _ASK_S),
+            "statuses": self._again(Statuses(self._office).look, _LOOK_AT_RUNS_S),
             "forgetting": self._again(self._forget, _EXPIRE_S),
             "lease": self._renew,
         }

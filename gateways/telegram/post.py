@@ -15,6 +15,7 @@ from gateways.telegram.hearing import leave, move
 from gateways.telegram.office import Office
 from gateways.telegram.settings import DOOR
 from gateways.telegram.shaping import Part, parts_of
+from gateways.telegram.statuses import follow
 from gateways.telegram.typing import Typing
 
 _AT_ONCE = 500
@@ -143,6 +144,7 @@ class Post:
                 return await self._failed(letter, error)
 
         state = "possibly_sent" if None in sent else "sent"
+        await follow(self._office, letter.record, letter.chat_id)
         await self._end(letter.record, state, sent=sent)
         return True
 

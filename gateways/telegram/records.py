@@ -4,7 +4,8 @@
 text on its way out, open until its end is known. ``account``: a person's account and
 the key it was bound with. ``code``: a key that was used, and by whom. ``button``: what
 pressing it votes, once. ``asked``: an approval whose approvers were asked. ``chat``:
-a chat that wants no messages, or moved.
+a chat that wants no messages, or moved. ``status``: a run that a chat waits for, and
+the message that tells of it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from contracts import Clock, DoorRecord, JsonObject, later, stamp
 from gateways.telegram.settings import DOOR
 from store import DoorRecords
 
-Kind = Literal["update", "delivery", "account", "code", "button", "asked", "chat"]
+Kind = Literal[
+    "update", "delivery", "account", "code", "button", "asked", "chat", "status"
+]
 
 DAY_S = 86_400.0
 KEPT_S = 30 * DAY_S

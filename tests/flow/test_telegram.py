@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from contracts import JsonObject
-from gateways.telegram import pacing
+from gateways.telegram import pacing, statuses
 from tests.flow.test_conversations import RULES, greeting
 from tests.flow.test_stages import FLOW, PRICES, QUOTE, SORTING
 from tests.support.api import Api
@@ -178,6 +178,60 @@ async def test_a_run_tells_its_chat_while_it_goes_on(telegram: Telegram) -> None
 
     assert await until(is_told, within_s=15)
     assert alone["output"] == {"id": None}, "a run over HTTP has no chat"
+
+
+def _slow(seconds: float) -> JsonObject:
+    nodes = [
+        {"id": "start", "type": "workflow_start"},
+        {"id": "nap", "type": "wait", "seconds": seconds},
+        {"id": "doze", "type": "wait", "seconds": seconds},
+        {"id": "end", "type": "workflow_end", "output": {}},
+    ]
+    pairs = [("start", "nap"), ("nap", "doze"), ("doze", "end")]
+    edges = [{"from": source, "to": target} for source, target in pairs]
+    return {"name": "slow", "nodes": nodes, "edges": edges}
+
+
+async def test_a_long_run_has_one_message_that_is_edited(
+    telegram: Telegram, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(statuses, "_AFTER_S", 0.0)
+    await telegram.api.post("/workflows", _slow(4))
+
+    await telegram.push(message(1, ADA, "/run slow"))
+
+    async def has_ended() -> bool:
+        edits = telegram.bot.of("editMessageText")
+        return bool(edits) and "completed" in edits[-1].given["text"]
+
+    assert await until(has_ended, within_s=30)
+    shown = telegram.bot.sent(ADA)[1:]
+    assert shown == ["slow: waits (wait) at nap, 1 step done"]
+    edits = [one.given for one in telegram.bot.of("editMessageText")]
+    assert edits[0]["text"] == "slow: waits (wait) at doze, 2 steps done"
+    assert len({one["message_id"] for one in edits}) == 1
+
+
+async def test_a_status_whose_sending_got_lost_is_not_sent_again(
+    telegram: Telegram, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(statuses, "_AFTER_S", 1.0)
+    await telegram.api.post("/workflows", _slow(3))
+    await telegram.push(message(1, ADA, "/run slow"))
+    await telegram.arrived(ADA, 1)
+    telegram.bot.fail("sendMessage", Fault(loses_reply=True))
+
+    await telegram.arrived(ADA, 2)
+
+    async def has_ended() -> bool:
+        run = (await telegram.api.get("/runs"))["items"][0]
+        return bool(run["status"] == "completed")
+
+    assert await until(has_ended, within_s=20)
+    await telegram.push(message(2, ADA, "/help"))
+    await telegram.arrived(ADA, 3)
+    assert len(telegram.bot.sent(ADA)) == 3
+    assert telegram.bot.of("editMessageText") == []
 
 
 @pytest.mark.parametrize("secret", ["", "wrong", SECRET + "x", "gehe\u00efm"])
