@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field, StringConstraints
 
 from contracts import (
     ACTIONS,
@@ -20,6 +22,12 @@ from contracts import (
 
 MOST_CALLS = 4
 """Functions that one answer may call."""
+
+ASK_USER = "ask_user"
+"""The function that ends the turn with a question; the turn's verdict covers it."""
+
+_MOST_OPTIONS = 10
+_SHOWN_CHARS = 2_000
 
 _ACTIONS: dict[str, Action] = {
     "run_workflow": "workflow.run",
@@ -43,7 +51,7 @@ def functions(
         ("run_workflow", "workflow", "Run a workflow and hear its result.", workflows),
         ("call_tool", "tool", "Call a tool and hear its result.", tools),
     )
-    return tuple(
+    acting = tuple(
         FunctionTool(
             name=name,
             description=f"{told}\n{_listed(offers)}",
@@ -52,6 +60,36 @@ def functions(
         for name, field, told, offers in offered
         if offers
     )
+    return (*acting, _ASKING) if acting else ()
+
+
+class Question(Message):
+    """What a model asks the person before it goes on."""
+
+    question: Annotated[str, StringConstraints(min_length=1, max_length=_SHOWN_CHARS)]
+    options: Annotated[
+        tuple[Annotated[str, StringConstraints(max_length=200)], ...],
+        Field(max_length=_MOST_OPTIONS),
+    ] = ()
+
+    @property
+    def text(self) -> str:
+        """As the person reads it."""
+        return "\n".join([self.question, *(f"– {one}" for one in self.options)])
+
+
+def question_of(call: FunctionCall, *, alone: bool) -> Question:
+    """What a call of ``ask_user`` asks. Raises InvalidInput ``proposal_invalid``.
+
+    It stands alone in an answer: what other functions come to is read before.
+    """
+    if not alone:
+        raise _invalid("Ask alone, once you know what the other functions came to.")
+
+    try:
+        return read(Question, _given(call))
+    except InvalidInput as error:
+        raise _invalid(error.message) from error
 
 
 def proposal_of(call: FunctionCall) -> tuple[Action, JsonObject]:
@@ -61,17 +99,12 @@ def proposal_of(call: FunctionCall) -> tuple[Action, JsonObject]:
     """
     action = _ACTIONS.get(call.name)
     if action is None:
-        known = ", ".join(_ACTIONS)
+        known = ", ".join((*_ACTIONS, ASK_USER))
         raise _invalid(f"There is no function {call.name[:64]!r}; there are {known}.")
 
-    try:
-        given = read_json_text(call.arguments)
-    except InvalidInput as error:
-        raise _invalid(f"The arguments are not JSON: {error.message}") from error
-
-    allowed = {"workflow", "tool", "input"}
-    if not isinstance(given, dict) or not given.keys() <= allowed:
-        raise _invalid("The arguments are an object of the function's parameters.")
+    given = _given(call)
+    if not given.keys() <= {"workflow", "tool", "input"}:
+        raise _invalid(_NO_PARAMETERS)
 
     try:
         read(ACTIONS[action].args, given)
@@ -79,6 +112,19 @@ def proposal_of(call: FunctionCall) -> tuple[Action, JsonObject]:
         raise _invalid(error.message) from error
 
     return action, given
+
+
+def _given(call: FunctionCall) -> JsonObject:
+    """The arguments, an object. Raises InvalidInput ``proposal_invalid``."""
+    try:
+        given = read_json_text(call.arguments)
+    except InvalidInput as error:
+        raise _invalid(f"The arguments are not JSON: {error.message}") from error
+
+    if not isinstance(given, dict):
+        raise _invalid(_NO_PARAMETERS)
+
+    return given
 
 
 def _parameters(field: str, offers: Sequence[Offer]) -> JsonObject:
@@ -90,6 +136,22 @@ def _parameters(field: str, offers: Sequence[Offer]) -> JsonObject:
         },
         "required": [field, "input"],
     }
+
+
+_NO_PARAMETERS = "The arguments are an object of the function's parameters."
+_ASKING = FunctionTool(
+    name=ASK_USER,
+    description="Ask the person something you must know before you can go on. "
+    "The turn ends with it; the answer is the person's next message.",
+    parameters={
+        "type": "object",
+        "properties": {
+            "question": {"type": "string"},
+            "options": {"type": "array", "items": {"type": "string"}},
+        },
+        "required": ["question"],
+    },
+)
 
 
 def _listed(offers: Sequence[Offer]) -> str:

@@ -11,7 +11,12 @@ import anyio
 from agents.conversation import wording
 from agents.conversation.desk import Desk
 from agents.conversation.ending import Ending
-from agents.conversation.functions import MOST_CALLS, proposal_of
+from agents.conversation.functions import (
+    ASK_USER,
+    MOST_CALLS,
+    proposal_of,
+    question_of,
+)
 from agents.conversation.opening import PROPOSER
 from agents.conversation.prompting import request_of
 from agents.conversation.scripted import answer_in
@@ -72,8 +77,9 @@ class Minding:
             await self._propose(turn)
         elif await self._is_settled(turn):
             waits = [one.decision.id for one in last.proposed.values() if awaits(one)]
-            if waits:
-                await self._ending.end(turn, _reply(turn, last.answer.text), waits)
+            words = [last.answer.text, *last.questions.values()]
+            if waits or last.questions:
+                await self._ending.end(turn, _reply(turn, *words), waits)
             else:
                 await self._ask(turn, verdict)
 
@@ -160,8 +166,14 @@ class Minding:
         step, first = turn.steps[-1], turn.first.decision
         decisions: dict[str, Decision] = {}
         results: dict[str, str] = {}
+        questions: dict[str, str] = {}
         for n, call in enumerate(step.answer.calls):
             try:
+                if call.name == ASK_USER:
+                    question = question_of(call, alone=len(step.answer.calls) == 1)
+                    questions[call.call_id] = question.text
+                    continue
+
                 action, args = proposal_of(call)
             except InvalidInput as error:
                 told = {
@@ -186,7 +198,10 @@ class Minding:
             )
 
         plain = {call_id: one.plain() for call_id, one in decisions.items()}
-        self._log.say(turn.id, "decision_proposed", decisions=plain, results=results)
+        more = {"questions": questions} if questions else {}
+        self._log.say(
+            turn.id, "decision_proposed", decisions=plain, results=results, **more
+        )
         await self._log.keep()
         reach("C5")
         for decision in decisions.values():
@@ -236,6 +251,6 @@ def awaits(one: Proposed) -> bool:
     return isinstance(one.verdict, Awaiting) and one.outcome is None
 
 
-def _reply(turn: Turn, text: str) -> str:
+def _reply(turn: Turn, *words: str) -> str:
     """The model's words, and what the person must hear besides."""
-    return "\n\n".join(filter(None, [text, *wording.notes(turn.proposed())]))
+    return "\n\n".join(filter(None, [*words, *wording.notes(turn.proposed())]))

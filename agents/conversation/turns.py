@@ -64,6 +64,9 @@ class Step:
     results: dict[str, str] = field(default_factory=dict)
     """Of calls that never became a decision."""
 
+    questions: dict[str, str] = field(default_factory=dict)
+    """What the person is asked, by the id of the call; it ends the turn."""
+
     is_proposed: bool = False
 
     def calls(self) -> Iterable[tuple[FunctionCall, Proposed | None]]:
@@ -254,6 +257,7 @@ def _proposed(turn: Turn, payload: JsonObject) -> None:
         step.proposed[call_id] = Proposed(read(Decision, decision))
 
     step.results |= payload["results"]
+    step.questions |= payload.get("questions", {})
 
 
 def _replied(turn: Turn, payload: JsonObject) -> None:

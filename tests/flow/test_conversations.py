@@ -123,6 +123,64 @@ async def test_what_is_said_is_answered_and_remembered(chat: Chat) -> None:
     assert answer["payload"]["answer"]["usage"]["input_tokens"] == 11
 
 
+async def test_a_question_ends_the_turn_and_the_answer_goes_on(chat: Chat) -> None:
+    question = {"question": "Whom?", "options": ["Ada", "Bob"]}
+    chat.provider.will(says("Gladly.", ("ask_user", question)))
+    asked = await chat.say("Greet somebody")
+    chat.provider.will(greeting("Ada"), says("Done."))
+    answered = await chat.say("Ada")
+
+    assert asked.body["reply"]["text"] == "Gladly.\n\nWhom?\n– Ada\n– Bob"
+    assert answered.body["reply"]["text"] == "Done."
+    assert chat.provider.asked[1]["input"][1]["content"] == asked.body["reply"]["text"]
+
+
+@pytest.mark.parametrize(
+    ("calls", "told"),
+    [
+        ([("ask_user", {})], "question"),
+        ([("ask_user", {"question": ""})], "question"),
+        ([("ask_user", {"question": "Whom?", "tool": "x"})], "tool"),
+        ([("ask_user", {"question": "A?"}), ("ask_user", {"question": "B?"})], "alone"),
+    ],
+)
+async def test_a_question_that_is_none_is_told_to_the_model(
+    chat: Chat, calls: list[Any], told: str
+) -> None:
+    chat.provider.will(says("", *calls), says("Never mind."))
+
+    answer = await chat.say("Greet somebody")
+
+    assert answer.body["reply"]["text"] == "Never mind."
+    outputs = [
+        json.loads(one["output"])
+        for one in chat.provider.asked[1]["input"]
+        if one.get("type") == "function_call_output"
+    ]
+    assert {one["code"] for one in outputs} == {"proposal_invalid"}
+    assert told in outputs[0]["message"]
+
+
+ODD = {
+    "deep": '{"workflow": "greet", "input": ' + "[" * 100_000,
+    "half": '{"workflow": "greet", "input": {"name": "\\ud800"}}',
+    "nan": '{"workflow": "greet", "input": {"n": NaN}}',
+    "twice": '{"workflow": "greet", "workflow": "greet", "input": {}}',
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+async def test_arguments_that_are_no_strict_json_are_no_proposal(
+    chat: Chat, odd: str
+) -> None:
+    chat.provider.will(says("", ("run_workflow", ODD[odd])), says("Never mind."))
+
+    answer = await chat.say("Greet somebody")
+
+    assert answer.body["reply"]["text"] == "Never mind."
+    assert (await chat.ada.get("/decisions?action=workflow.run"))["items"] == []
+
+
 async def test_a_function_is_a_decision_and_its_result_goes_back(chat: Chat) -> None:
     chat.provider.will(greeting("Ada"), says("Done."))
 
