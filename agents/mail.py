@@ -9,6 +9,7 @@ from contracts import (
     BusUnavailable,
     Clock,
     Decision,
+    DecisionRecord,
     InboxItem,
     Outcome,
     RunEnded,
@@ -34,18 +35,18 @@ class Mail:
         self._clock = clock
         self._log = structlog.get_logger(_NAME).bind()
 
-    async def verdict(self, decision: Decision, verdict: Verdict) -> None:
-        """Tell a conversation the verdict on what it proposed.
+    async def verdict(self, record: DecisionRecord, verdict: Verdict) -> bool:
+        """Tell a conversation the verdict on what it proposed; whether it is new.
 
         Raises StoreUnavailable.
         """
-        await self._tell(decision, "verdict", verdict.id, verdict)
+        return await self._tell(record, "verdict", verdict.id, verdict)
 
-    async def outcome(self, decision: Decision, outcome: Outcome) -> None:
+    async def outcome(self, record: DecisionRecord, outcome: Outcome) -> None:
         """Tell it what came of what it proposed. Raises StoreUnavailable."""
-        await self._tell(decision, "outcome", decision.id, outcome)
+        await self._tell(record, "outcome", record.id, outcome)
 
-    async def run_ended(self, tenant: str, ended: RunEnded) -> None:
+    async def run_ended(self, tenant: str, ended: RunEnded, *, chain: str) -> None:
         """Tell a conversation of the end of a run it began. Raises StoreUnavailable."""
         body = {"run_id": ended.run_id, "status": ended.status}
         item = InboxItem(
@@ -54,10 +55,12 @@ class Mail:
             at=stamp(self._clock.now()),
             body=body,
         )
-        await self.lay(tenant, ended.origin.id, item)
+        await self.lay(tenant, ended.origin.id, item, chain)
 
-    async def lay(self, tenant: str, conversation_id: str, item: InboxItem) -> bool:
-        """Lay an item in and ring; whether it is new. Raises StoreUnavailable."""
+    async def lay(
+        self, tenant: str, conversation_id: str, item: InboxItem, chain: str
+    ) -> bool:
+        """Lay an item in and ring; whether it is new."""
         if not await self._conversations.put(tenant, conversation_id, item):
             return False
 
@@ -66,6 +69,7 @@ class Mail:
             by=_NAME,
             tenant=tenant,
             at=item.at,
+            correlation_id=chain,
         )
         try:
             await self._bus.publish(bell)
@@ -75,10 +79,11 @@ class Mail:
         return True
 
     async def _tell(
-        self, decision: Decision, kind: str, of: str, body: Verdict | Outcome
-    ) -> None:
+        self, record: DecisionRecord, kind: str, of: str, body: Verdict | Outcome
+    ) -> bool:
+        decision = record.decision
         if not is_of_conversation(decision):
-            return
+            return False
 
         item = InboxItem.model_validate(
             {
@@ -89,7 +94,9 @@ class Mail:
             }
         )
         conversation_id = decision.conversation_id or ""
-        await self.lay(decision.principal.tenant, conversation_id, item)
+        return await self.lay(
+            decision.principal.tenant, conversation_id, item, record.correlation_id
+        )
 
 
 def is_of_conversation(decision: Decision) -> bool:

@@ -15,7 +15,6 @@ import structlog
 from contracts import (
     Approved,
     Clock,
-    Decision,
     DecisionRecord,
     EffectRow,
     Fault,
@@ -33,11 +32,11 @@ from runs.carriers import Carrier, RunStarting, Use
 from runs.counters import PERFORMED, REPLAYED
 from store import Store
 
-Heard = Callable[[Decision, Outcome], Awaitable[None]]
+Heard = Callable[[DecisionRecord, Outcome], Awaitable[None]]
 """Who hears of outcomes besides the one who carries the verdict here."""
 
 
-async def _by_nobody(decision: Decision, outcome: Outcome) -> None:
+async def _by_nobody(record: DecisionRecord, outcome: Outcome) -> None:
     """Nobody else hears of it."""
 
 
@@ -91,7 +90,7 @@ class RunEntry:
         """
         record = await self._admission.check(approved)
         outcome = await self._perform_once(approved, record)
-        await self._heard(record.decision, outcome)
+        await self._heard(record, outcome)
         return outcome
 
     async def _perform_once(

@@ -64,7 +64,8 @@ class ConversationAgent:
     async def on_run_ended(self, ended: RunEnded, envelope: Envelope) -> None:
         """A run of a conversation has ended. Raises StoreUnavailable."""
         if ended.origin.kind == "conversation":
-            await self._mail.run_ended(envelope.tenant, ended)
+            chain = envelope.correlation_id
+            await self._mail.run_ended(envelope.tenant, ended, chain=chain)
 
     async def sweep(self) -> None:
         """Find conversations that want to be held. Raises StoreUnavailable."""

@@ -52,12 +52,13 @@ class LostMail:
         if record is None:
             return
 
-        await self._mail.verdict(record.decision, record.verdict)
+        await self._mail.verdict(record, record.verdict)
         if record.outcome is not None:
-            await self._mail.outcome(record.decision, record.outcome)
+            await self._mail.outcome(record, record.outcome)
 
     async def _look_at(self, run_id: str) -> None:
         run = await self._store.runs.get(self._desk.row.tenant, run_id)
         if run is not None and run.state.status in ENDED:
             ended = RunEnded(run_id=run.id, status=run.state.status, origin=run.origin)
-            await self._mail.run_ended(run.tenant, ended)
+            chain = run.correlation_id
+            await self._mail.run_ended(run.tenant, ended, chain=chain)

@@ -66,8 +66,12 @@ class Docket:
     async def release_again(self, record: DecisionRecord, verdict: Approved) -> bool:
         """Release what nobody performed yet; False if that was not needed.
 
-        A run that has it in its inbox needs it no second time. Raises TemporaryError.
+        A run or conversation that has it in its inbox needs it no second time.
+        Raises TemporaryError.
         """
+        if verdict.audience == "conversation":
+            return await self._releases.to_conversation(record, verdict)
+
         if record.decision.proposer.kind == "run":
             return await self._releases.to_run(record, verdict)
 

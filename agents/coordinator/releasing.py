@@ -106,7 +106,14 @@ class Releases:
         if record.decision.proposer.kind == "run" and not record.decision.dry_run:
             await self.to_run(record, verdict, asked_by=asker.message_id)
 
-        await self._mail.verdict(record.decision, verdict)
+        await self._mail.verdict(record, verdict)
+
+    async def to_conversation(self, record: DecisionRecord, verdict: Verdict) -> bool:
+        """Lay a verdict into the inbox of the conversation; whether it is new.
+
+        Raises StoreUnavailable.
+        """
+        return await self._mail.verdict(record, verdict)
 
     async def to_run(
         self, record: DecisionRecord, verdict: Verdict, *, asked_by: str = ""
@@ -135,7 +142,7 @@ class Releases:
             item = InboxItem(id=item_id, kind="outcome", at=at, body=body)
             await self._put(record, item)
 
-        await self._mail.outcome(record.decision, outcome)
+        await self._mail.outcome(record, outcome)
         await self._reply(record, outcome, asker, at)
 
     async def _put(self, record: DecisionRecord, item: InboxItem) -> bool:

@@ -31,6 +31,7 @@ from tests.support.gatehouse import (
     tool,
 )
 from tests.support.stored import run
+from tests.support.talks import conversation
 
 CALL: JsonObject = {"tool": "pay", "input": {"amount": 1}}
 DAY_S = 86_400
@@ -243,6 +244,27 @@ async def test_a_run_that_has_its_verdict_is_not_told_again(
         await house.agent.sweep()
 
     assert lines == []
+
+
+async def test_a_conversation_that_has_its_verdict_is_not_told_again(
+    house: Gatehouse,
+) -> None:
+    row = conversation()
+    await house.store.conversations.create(row)
+    await house.propose(
+        "conversation.turn",
+        {"conversation_id": row.id, "inbox_id": "said:1"},
+        proposer=Proposer(kind="agent", id="conversation"),
+        conversation_id=row.id,
+    )
+    await house.clock.advance(20)
+
+    with capture_logs() as lines:
+        await house.agent.sweep()
+
+    assert lines == []
+    [item] = await house.store.conversations.drain(row.tenant, row.id)
+    assert item.kind == "verdict"
 
 
 async def test_what_an_earlier_process_left_is_released_at_the_start(

@@ -490,13 +490,13 @@ async def test_news_that_got_lost_is_looked_up(
     lay, lost = Mail.lay, set[str]()
 
     async def lay_the_second_time(
-        mail: Mail, tenant: str, conversation_id: str, item: InboxItem
+        mail: Mail, tenant: str, conversation_id: str, item: InboxItem, chain: str
     ) -> bool:
         if item.id not in lost:
             lost.add(item.id)
             return False
 
-        return await lay(mail, tenant, conversation_id, item)
+        return await lay(mail, tenant, conversation_id, item, chain)
 
     monkeypatch.setattr(Mail, "lay", lay_the_second_time)
     monkeypatch.setattr(talk, "_LOOK_AGAIN_S", 0.05)
