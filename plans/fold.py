@@ -133,7 +133,6 @@ def _node_start(run: Progress, event: RunEvent) -> None:
     node.wait = said.get("wait")
     node.held = None
     node.carried = "carried" in said
-    _forget_last_words(node)
     run.step = said.get("step", run.step)
 
 
@@ -235,12 +234,6 @@ def _model_told(run: Progress, event: RunEvent) -> None:
         node.turns[-1].told[said["function"]] = said["output"]
 
     _wait_for_wish(node)
-
-
-def _forget_last_words(node: NodeProgress) -> None:
-    """Another attempt asks for the last words anew; functions that were called stay."""
-    while node.turns and not node.turns[-1].wishes:
-        node.turns.pop()
 
 
 def _wait_for_wish(node: NodeProgress) -> None:

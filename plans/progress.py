@@ -114,7 +114,7 @@ class NodeProgress:
     """The last answer to a call, until something follows from it."""
 
     turns: list[ModelTurn] = field(default_factory=list)
-    """The answers of the model that count: another attempt goes on from them."""
+    """The answers of the model, in all attempts: each goes on from the one before."""
 
     asked: int = 0
     """How often the model was asked, in all attempts."""

@@ -72,6 +72,25 @@ async def test_another_attempt_repeats_no_effect_and_no_paid_answer(
     assert (types["model_request"], types["model_response"]) == (3, 2)
 
 
+async def test_a_repair_that_was_not_answered_is_asked_for_again(
+    world: World,
+) -> None:
+    stage = {
+        "name": "pays",
+        "instructions": "x",
+        "output_schema": {"type": "object"},
+        "on_invalid": "repair_once",
+    }
+    world.model.will(words("no"), AWAY, words("{}"))
+    async with world.engine() as engine:
+        retry = {"max_attempts": 2, "backoff_s": 1}
+        row = await world.start(engine, asking(retry=retry), stage)
+        await world.settle(30)
+
+    assert (await world.state(row.id)).output == {"said": {}}
+    assert [len(one.input) for one in world.model.asked] == [1, 3, 3]
+
+
 async def test_a_person_goes_on_from_what_was_done(world: World) -> None:
     world.model.rule = Paying(("once", '{"n": 1}'), away=1)
     async with world.engine() as engine:
