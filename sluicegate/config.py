@@ -190,6 +190,9 @@ class Telegram(Section):
     allow: tuple[str, ...] = ()
     """Accounts that need no code: ``ID`` or ``ID:role,role``."""
 
+    hear_edits: bool = False
+    """Whether a message that was edited is heard as a new one."""
+
 
 class Runs(Section):
     """How runs are driven."""

@@ -45,6 +45,7 @@ def telegram_of(settings: Settings, tenant: str) -> TelegramSettings | None:
         mode=given.mode,
         webhook_url=f"{public}{PATH}" if public and given.mode == "webhook" else "",
         allow=dict(map(_allowed, given.allow)),
+        hear_edits=given.hear_edits,
     )
 
 

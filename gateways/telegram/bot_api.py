@@ -161,6 +161,12 @@ def result_of(status: int, text: bytes) -> Any:
     raise _error(status, told)
 
 
+def message_id_of(message: Any) -> int:
+    """The id of a message that was sent; 0 if the answer does not tell."""
+    found = message.get("message_id") if isinstance(message, dict) else None
+    return found if isinstance(found, int) else 0
+
+
 def _error(status: int, told: JsonObject) -> BotApiError:
     given = told.get("error_code")
     code = given if isinstance(given, int) else status

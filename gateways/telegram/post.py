@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 
 from contracts import DoorRecord, TemporaryError
-from gateways.telegram.bot_api import BotApiError
+from gateways.telegram.bot_api import BotApiError, message_id_of
 from gateways.telegram.hearing import leave, move
 from gateways.telegram.office import Office
 from gateways.telegram.settings import DOOR
@@ -112,6 +112,11 @@ class Post:
             except TemporaryError as error:
                 self._log.warning("telegram.waits", reason=error.code)
                 return await self._office.clock.sleep(self._office.settings.look_s)
+            except Exception:  # noqa: BLE001 - one text must not stop the others
+                self._log.exception(
+                    "alarm", alarm="telegram_failed", delivery=record.name
+                )
+                await self._end(record, "refused", "it could not be sent")
 
         return None
 
@@ -168,7 +173,7 @@ class Post:
             self._log.warning("telegram.possibly_sent", delivery=letter.record.name)
             letter.sent.append(None)
         else:
-            letter.sent.append(_message_id(message))
+            letter.sent.append(message_id_of(message))
 
         office.pacing.sent(letter.chat_id, office.clock.monotonic())
         return None
@@ -254,8 +259,3 @@ def _markup(record: DoorRecord) -> Any:
 
     row = [{"text": label, "callback_data": id_} for label, id_ in buttons]
     return {"inline_keyboard": [row]}
-
-
-def _message_id(message: Any) -> int:
-    found = message.get("message_id") if isinstance(message, dict) else None
-    return found if isinstance(found, int) else 0

@@ -7,12 +7,13 @@ from collections import defaultdict
 
 import structlog
 
-from contracts import DoorRecord, SluicegateError, TemporaryError, new_id
+from contracts import DoorRecord, TemporaryError, new_id
 from gateways.telegram.accounts import Accounts
 from gateways.telegram.hearing import Hearing
 from gateways.telegram.office import Office
 from gateways.telegram.pressing import Pressing
 from gateways.telegram.settings import DOOR
+from gateways.telegram.taming import tame
 from gateways.telegram.typing import Typing
 from gateways.telegram.updates import (
     BadUpdate,
@@ -35,7 +36,7 @@ async def keep(office: Office, raw: object) -> bool:
     Raises BadUpdate for one without an id, StoreUnavailable.
     """
     bot = office.settings.token.partition(":")[0]
-    body = {"raw": raw, "message_id": new_id("msg")}
+    body = {"raw": tame(raw), "message_id": new_id("msg")}
     _, ours = await office.records.add(
         "update", f"{bot}/{id_of(raw)}", body, is_open=True
     )
@@ -68,7 +69,7 @@ class Reception:
         """Hear what waits now; how many were heard for good. Raises TemporaryError."""
         chats: dict[int, list[tuple[DoorRecord, Heard]]] = defaultdict(list)
         for record in await self._office.records.waiting("update", _AT_ONCE):
-            heard = _heard_in(record)
+            heard = self._heard_in(record)
             chats[getattr(heard, "chat_id", 0)].append((record, heard))
 
         each = (self._hear_chat(updates) for updates in chats.values())
@@ -82,11 +83,11 @@ class Reception:
             except TemporaryError as error:
                 self._log.warning("telegram.waits", reason=error.code)
                 return n
-            except SluicegateError as error:
+            except Exception as error:  # noqa: BLE001 - one update must not stop all
                 self._log.exception(
                     "alarm", alarm="telegram_failed", update=record.name
                 )
-                ending = f"failed: {error.code}"
+                ending = f"failed: {getattr(error, 'code', 'internal')}"
 
             await self._office.records.change(record, is_open=False, ending=ending)
             self._log.info(
@@ -97,6 +98,13 @@ class Reception:
             )
 
         return len(updates)
+
+    def _heard_in(self, record: DoorRecord) -> Heard:
+        try:
+            edits = self._office.settings.hear_edits
+            return heard_in(record.body["raw"], edits=edits)
+        except BadUpdate:
+            return Ignored(0, "bad_update")
 
     async def _hear(self, record: DoorRecord, heard: Heard) -> str:
         match heard:
@@ -110,10 +118,3 @@ class Reception:
                 return await self._hearing.moved(heard)
             case Ignored():
                 return f"ignored: {heard.reason}"
-
-
-def _heard_in(record: DoorRecord) -> Heard:
-    try:
-        return heard_in(record.body["raw"])
-    except BadUpdate:
-        return Ignored(0, "bad_update")

@@ -32,6 +32,9 @@ class TelegramSettings:
     allow: dict[int, tuple[Role, ...]] = field(default_factory=dict)
     """Accounts that need no code, and their roles."""
 
+    hear_edits: bool = False
+    """Whether a message that was edited is heard as a new one."""
+
     lease_s: float = 15.0
     look_s: float = 2.0
     """How often waiting work is looked for, should a hint get lost."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import structlog
 
 from contracts import ENDED, DoorRecord, RunRow, seconds_between
-from gateways.telegram.bot_api import BotApiError
+from gateways.telegram.bot_api import BotApiError, message_id_of
 from gateways.telegram.hearing import leave, move
 from gateways.telegram.office import Office
 from gateways.telegram.settings import DOOR
@@ -109,7 +109,7 @@ class Statuses:
 
         office.pacing.sent(chat_id, office.clock.monotonic())
         await office.records.change(
-            claimed, sending=False, text=text, message_id=message["message_id"]
+            claimed, sending=False, text=text, message_id=message_id_of(message)
         )
 
     async def _edit(self, record: DoorRecord, chat_id: int, text: str) -> None:

@@ -148,6 +148,7 @@ _FILES = (
 )
 _GONE = frozenset({"kicked", "left"})
 _MESSAGE_KINDS = ("message", "edited_message")
+_KINDS = frozenset({*_MESSAGE_KINDS, "callback_query", "my_chat_member"})
 
 
 def id_of(raw: Any) -> int:
@@ -165,7 +166,7 @@ def heard_in(raw: dict[str, Any], *, edits: bool = False) -> Heard:
     ``edits`` says whether an edited message is heard like a new one.
     """
     update_id = id_of(raw)
-    kind = next((name for name in raw if name != "update_id"), "")
+    kind = _kind_of(raw)
     if kind == "edited_message" and not edits:
         return Ignored(update_id, "edited_message")
 
@@ -184,6 +185,12 @@ def heard_in(raw: dict[str, Any], *, edits: bool = False) -> Heard:
         return Ignored(update_id, f"unreadable {kind}")
 
     return Ignored(update_id, kind or "empty")
+
+
+def _kind_of(raw: dict[str, Any]) -> str:
+    """The kind that is known, whatever stands beside it; else the first."""
+    names = [name for name in raw if name != "update_id"]
+    return next((name for name in names if name in _KINDS), "".join(names[:1]))
 
 
 def _read(model: Any, raw: Any) -> Any:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 
+import aiohttp
 import anyio
 import pytest
 from pydantic import SecretStr
 
 from contracts import JsonObject
-from gateways.telegram import pacing, statuses
+from gateways.telegram import hearing, pacing, statuses, texts
 from tests.flow.test_conversations import RULES, greeting
 from tests.flow.test_stages import FLOW, PRICES, QUOTE, SORTING
 from tests.support.api import Api
@@ -259,6 +261,62 @@ async def test_an_update_without_a_good_id_is_taken_and_ignored(
 
     assert await telegram.push({"update_id": id_, "message": {}}) == [200]
     assert await telegram.served.counts() == before
+
+
+ODD = {
+    "half a pair": ("Hi", "Hi \\ud83d"),
+    "no number": ('"update_id"', '"x": NaN, "update_id"'),
+    "too large": ('"update_id"', '"x": 1e999, "y": ' + "9" * 4_000 + ', "update_id"'),
+    "deep": ('"update_id"', '"x": ' + "[" * 500 + "]" * 500 + ', "update_id"'),
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+async def test_an_odd_update_is_heard_all_the_same(
+    telegram: Telegram, odd: str
+) -> None:
+    raw = json.dumps(message(1, ADA, "Hi")).replace(*ODD[odd])
+    url = f"{telegram.served.service.url}/telegram/webhook"
+    headers = {
+        "X-Telegram-Bot-Api-Secret-Token": SECRET,
+        "Content-Type": "application/json",
+    }
+
+    async with aiohttp.ClientSession(headers=headers) as session:
+        answer = await session.post(url, data=raw.encode())
+
+    assert answer.status == 200
+    await telegram.arrived(ADA, 1)
+
+
+async def test_a_bug_of_ours_with_one_update_stops_no_other(
+    telegram: Telegram, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tidy = texts.tidy
+
+    def broken(text: str) -> str:
+        if text == "bad":
+            raise KeyError(text)
+
+        return tidy(text)
+
+    monkeypatch.setattr(hearing, "tidy", broken)
+
+    await telegram.push(message(1, ADA, "bad"), message(2, ADA, "/help"))
+
+    assert (await telegram.arrived(ADA, 1))[0].startswith("/help")
+
+
+async def test_an_edited_message_is_heard_if_that_is_set(
+    given: Given, bot: BotApiServer, provider: ResponsesServer
+) -> None:
+    edited = {"update_id": 1, "edited_message": message(1, ADA, "/help")["message"]}
+    settings = given(telegram={**_bot(bot), "hear_edits": True}, llm=_model(provider))
+    async with serving(settings) as served:
+        telegram = Telegram(served, bot, provider)
+        await telegram.push(edited)
+
+        await telegram.arrived(ADA, 1)
 
 
 async def test_a_stranger_is_told_so_once_and_no_model_is_asked(
