@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import anyio
@@ -24,6 +25,11 @@ MOST_BYTES = 262_144
 
 _MOST_TRIES = 3
 _FIRST_PAUSE_S = 0.5
+_LINGER_S = 0.2
+"""How long a provider has to close a stream that has told its end."""
+
+_BREAKS = (openai.OpenAIError, httpx2.HTTPError, OSError, ValueError)
+"""What a stream may break with."""
 
 _ENDINGS: dict[str, tuple[ModelEnding, str, str]] = {
     "incomplete": ("incomplete", "llm_incomplete", "The answer was cut short"),
@@ -110,7 +116,7 @@ class Call:
             return trouble.of_status(error.status_code, error.body, headers, now)
         except openai.APIError as error:  # an error event within the stream
             return trouble.of_event(error.body)
-        except (httpx2.HTTPError, openai.OpenAIError, OSError, ValueError) as error:
+        except _BREAKS as error:
             return self._broken(error)
 
     def _broken(self, error: Exception) -> Trouble:
@@ -134,11 +140,14 @@ class Call:
 
                 piece = reading.take(event) if isinstance(event, dict) else ""
                 if reading.size > MOST_BYTES:
+                    await _spend(events)
                     large = f"The answer is larger than {MOST_BYTES} bytes."
                     return Trouble("too_large", "llm_too_large", large)
 
                 if piece:
                     self._tell(TextDelta(piece))
+
+            await _spend(events)
 
         return self._ended(reading.told)
 
@@ -229,3 +238,13 @@ class Call:
 
     def _latency_ms(self) -> float:
         return round((self._means.clock.monotonic() - self._began) * 1_000, 3)
+
+
+async def _spend(events: AsyncIterator[Any]) -> None:
+    """Read a stream that counts for nothing any more to its end, or cut it off.
+
+    Generators that are left half way would be ended by whatever thread collects them.
+    """
+    with anyio.move_on_after(_LINGER_S), suppress(*_BREAKS):
+        async for _ in events:
+            pass

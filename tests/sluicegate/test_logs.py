@@ -13,7 +13,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 import structlog
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from sluicegate.logs import Redaction, configure_logs
@@ -91,6 +91,7 @@ def test_base_64_of_any_text_around_a_secret_shows_none_of_its_middle(
 
 @given(st.text(st.characters(codec="utf-8"), min_size=8, max_size=60))
 def test_a_secret_is_in_no_line_whatever_its_characters(secret: str) -> None:
+    assume(secret not in "<[redacted]>")
     redaction = Redaction([secret])
 
     for written in (secret, json.dumps(secret), quote(secret, safe="")):

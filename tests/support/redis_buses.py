@@ -144,7 +144,7 @@ class Heard:
         """The ids of what was heard, each once."""
         return {envelope.id for envelope in self.envelopes}
 
-    async def until(self, ids: set[str], within_s: float = 8.0) -> None:
+    async def until(self, ids: set[str], within_s: float = 15.0) -> None:
         """Return when all of these were heard. Raises TimeoutError."""
         with anyio.fail_after(within_s):
             while not ids <= self.ids:
