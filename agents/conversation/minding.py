@@ -223,7 +223,8 @@ class Minding:
             if one.run_id:
                 told = await self._desk.told_of(one.run_id)
                 late = now - began > self._means.settings.run_wait_s
-                if late or told["status"] in ENDED:
+                rests = told.get("paused_reason", "wait") != "wait"
+                if late or rests or told["status"] in ENDED:
                     self._log.say(turn.id, "run_heard", run_id=one.run_id, told=told)
 
         await self._log.keep()

@@ -24,6 +24,7 @@ from contracts import (
 )
 
 _LOOK_AGAIN_S = 5.0
+_LOOK_AT_RUNS_S = 1.0
 
 
 class Talk:
@@ -50,6 +51,9 @@ class Talk:
         """Whether something in the inbox waits for the end of a turn."""
 
         self._leaving = False
+        self._quiet_s = 0.0
+        """How long nothing has come."""
+
         self.has_mail = True
         """Whether the inbox was rung for since it was heard."""
 
@@ -148,8 +152,10 @@ class Talk:
     async def _wait(self) -> None:
         """Until something comes, or it is time to look whether something got lost."""
         clock, id_ = self._desk.means.clock, self.row.id
+        quick = self._waits_for_runs()
+        pause_s = min(_LOOK_AT_RUNS_S, _LOOK_AGAIN_S) if quick else _LOOK_AGAIN_S
         bell = asyncio.create_task(self._bell.wait(), name=f"bell of {id_}")
-        sleep = asyncio.create_task(clock.sleep(_LOOK_AGAIN_S), name=f"pause of {id_}")
+        sleep = asyncio.create_task(clock.sleep(pause_s), name=f"pause of {id_}")
         try:
             done, _ = await asyncio.wait(
                 [bell, sleep], return_when=asyncio.FIRST_COMPLETED
@@ -158,5 +164,12 @@ class Talk:
             bell.cancel()
             sleep.cancel()
 
-        if bell not in done:
+        self._quiet_s = 0.0 if bell in done else self._quiet_s + pause_s
+        if self._quiet_s >= _LOOK_AGAIN_S:
+            self._quiet_s = 0.0
             await self._look_for_what_is_lost()
+
+    def _waits_for_runs(self) -> bool:
+        """Whether a turn waits for a run, which may come to wait for a person."""
+        turns = self._book.turns.values()
+        return any(one.run_id for turn in turns for one in turn.waiting())

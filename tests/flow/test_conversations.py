@@ -20,7 +20,7 @@ from agents.conversation import talk
 from agents.mail import Mail
 from contracts import InboxItem, JsonObject
 from tests.support.api import Answer, Api
-from tests.support.definitions import greet
+from tests.support.definitions import asking, greet
 from tests.support.polling import until
 from tests.support.responses_server import (
     Reply,
@@ -159,6 +159,27 @@ async def test_a_question_that_is_none_is_told_to_the_model(
     ]
     assert {one["code"] for one in outputs} == {"proposal_invalid"}
     assert told in outputs[0]["message"]
+
+
+async def test_a_run_that_waits_for_a_person_is_not_waited_for(chat: Chat) -> None:
+    await chat.served.api.post("/workflows", asking())
+    given = {"workflow": "asking", "input": {"name": "Ada"}}
+    chat.provider.will(
+        says("", ("run_workflow", given)), says("It waits for a person.")
+    )
+
+    began = anyio.current_time()
+    answer = await chat.say("Ask somebody")
+    took_s = anyio.current_time() - began
+
+    assert answer.body["reply"]["text"].startswith("It waits for a person.")
+    outputs = [
+        json.loads(one["output"])
+        for one in chat.provider.asked[1]["input"]
+        if one.get("type") == "function_call_output"
+    ]
+    assert [one["paused_reason"] for one in outputs] == ["approval"]
+    assert took_s < 15, "a turn waits for up to 30 seconds for a run that goes on"
 
 
 ODD = {
