@@ -9,19 +9,20 @@ A JSON object ``{"lines": […]}``; the first line that fits a request answers i
     {"then": {"text": "I only know how to order."}}
 
 ``when`` may name ``said``, a regular expression that the last text of the person
-holds; ``results``, how many function results came after it; ``schema``, the name of
+holds; ``results``, how many function results came after it; ``result``, one that the
+last of them holds; ``schema``, the name of
 the contract that the answer shall keep to; ``tool``, a function that is offered.
 ``then`` has ``text``, ``json`` (a value, said as JSON), ``calls``, or ``error`` (an
 ``ending`` with a ``code`` and ``message``); ``delay_s`` is the time to think. In texts
-and arguments ``{name}`` is a named group of ``said``, ``{said}`` the whole text and
-``{result}`` the last function result; other braces stay.
+and arguments ``{name}`` is a named group of ``said`` or ``result``, ``{said}`` the
+whole text and ``{result}`` the last function result; other braces stay.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -48,18 +49,19 @@ class When(Message):
 
     said: str | None = None
     results: Annotated[int, Field(ge=0)] | None = None
+    result: str | None = None
     schema_name: str | None = Field(default=None, alias="schema")
     tool: str | None = None
 
-    @field_validator("said")
+    @field_validator("said", "result")
     @classmethod
-    def _is_pattern(cls, said: str | None) -> str | None:
+    def _is_pattern(cls, given: str | None) -> str | None:
         try:
-            re.compile(said or "")
+            re.compile(given or "")
         except re.error as error:
             raise ValueError(f"no regular expression: {error}") from error
 
-        return said
+        return given
 
 
 class Failure(Message):
@@ -104,7 +106,7 @@ class Script(Message):
         """What the first line that fits says, and what its names stand for."""
         said, results = _last(request)
         for line in self.lines:
-            names = _fits(line.when, request, said, len(results))
+            names = _fits(line.when, request, said, results)
             if names is not None:
                 told = {"said": said, "result": results[-1] if results else ""}
                 return line.then, told | names
@@ -158,9 +160,9 @@ def _last(request: ModelRequest) -> tuple[str, list[str]]:
 
 
 def _fits(
-    when: When, request: ModelRequest, said: str, results: int
+    when: When, request: ModelRequest, said: str, results: Sequence[str]
 ) -> dict[str, str] | None:
-    if when.results not in (None, results):
+    if when.results not in (None, len(results)):
         return None
 
     if when.schema_name is not None and (
@@ -171,8 +173,10 @@ def _fits(
     if when.tool is not None and when.tool not in {one.name for one in request.tools}:
         return None
 
-    found = re.search(when.said or "", said)
-    if found is None:
+    asked = re.search(when.said or "", said)
+    came = re.search(when.result or "", results[-1] if results else "")
+    if asked is None or came is None:
         return None
 
-    return {name: text or "" for name, text in found.groupdict().items()}
+    groups = asked.groupdict() | came.groupdict()
+    return {name: text or "" for name, text in groups.items()}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from contracts import ConfigurationError, ModelRequest, SaidText
+from contracts import ConfigurationError, FunctionResult, ModelRequest, SaidText
 from llm import ModelChoice, answer_of, examine_model, open_model
 from tests.support.clock import FakeClock
 
@@ -71,6 +71,10 @@ async def test_the_first_line_that_fits_answers_with_its_names_filled_in(
 ) -> None:
     order = {"name": "order", "arguments": {"what": ["{what}", "{unknown}"]}}
     lines = [
+        {
+            "when": {"results": 1, "result": r'"n": (?P<n>\d+)'},
+            "then": {"text": "It is {n}."},
+        },
         {"when": {"results": 1}, "then": {"text": "Done."}},
         {"when": {"schema": "answer"}, "then": {"json": {"a": 1}}},
         {"when": {"said": "(?i)order (?P<what>.+)"}, "then": {"calls": [order]}},
@@ -87,12 +91,22 @@ async def test_the_first_line_that_fits_answers_with_its_names_filled_in(
         what = await answer_of(model, lost, timeout_s=1)
         contract = REQUEST.model_copy(update={"output_schema": {"type": "object"}})
         kept = await answer_of(model, contract, timeout_s=1)
+        came = [
+            await answer_of(model, _with_result(output), timeout_s=1)
+            for output in ('{"n": 7}', "{}")
+        ]
 
+    assert [one.text for one in came] == ["It is 7.", "Done."]
     [call] = got.calls
     assert json.loads(call.arguments) == {"what": ["two apples", "{unknown}"]}
     assert what.text == "What?"
     assert json.loads(kept.text) == {"a": 1}
     assert {one.provider for one in (got, what, kept)} == {"scripted"}
+
+
+def _with_result(output: str) -> ModelRequest:
+    result = FunctionResult(call_id="call_1", output=output)
+    return REQUEST.model_copy(update={"input": (*REQUEST.input, result)})
 
 
 @pytest.mark.parametrize(
