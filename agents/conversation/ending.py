@@ -81,12 +81,16 @@ class Ending:
         await self._log.keep(
             messages=messages,
             recollection=recollection,
-            give_back=not self._book.turns and self._desk.may_rest(),
+            give_back=self._may_give_back(),
         )
         self._desk.tell_of_end()
         reach("C7")
         await self._desk.remember(messages)
         self._desk.lines.info("turn.ended", turn_id=turn.id, ending=what)
+
+    def _may_give_back(self) -> bool:
+        """Whether our claim may end with the end of this turn."""
+        return not self._book.turns and self._desk.may_rest()
 
     def _recollection(self, cached_state: JsonObject | None) -> Recollection | None:
         """What the conversation carries on; None if it is what it was."""
@@ -102,6 +106,14 @@ class Ending:
         """Say that the turn failed; nothing of it is remembered but its log."""
         reply = wording.sorry(error.code)
         fault = Fault.of(error).plain()
+        if self._desk.delivers:
+            if turn.failure is None:
+                self._log.say(turn.id, "reply_made", text=reply, error=fault)
+                await self._log.keep()
+
+            letter = derived_id("msg", turn.id, "failed")
+            await self._desk.deliver(reply, letter, turn.correlation_id)
+
         outcome = Outcome(
             decision_id=turn.first.decision.id, state="failed", error=Fault.of(error)
         )
@@ -110,10 +122,8 @@ class Ending:
 
         told = {"text": reply, "buttons": []}
         self._log.say(turn.id, "turn_failed", reply=told, error=fault)
-        await self._log.keep()
+        await self._log.keep(give_back=self._may_give_back())
         self._desk.tell_of_end()
-        letter = derived_id("msg", turn.id, "failed")
-        await self._desk.deliver(reply, letter, turn.correlation_id)
         self._desk.lines.warning("turn.failed", turn_id=turn.id, code=error.code)
 
     async def _settle_decision(self, turn: Turn, outcome: Outcome) -> None:

@@ -158,7 +158,7 @@ class Keeper:
     async def _hold(self, talk: Talk) -> None:
         row = talk.row
         renewing = asyncio.create_task(
-            self._renew(row, asyncio.current_task()), name=f"lease of {row.id}"
+            self._renew(talk, asyncio.current_task()), name=f"lease of {row.id}"
         )
         try:
             await talk.hold()
@@ -191,12 +191,11 @@ class Keeper:
             except TemporaryError:
                 return  # the sweep finds it
 
-    async def _renew(
-        self, row: ConversationRow, holding: asyncio.Task[None] | None
-    ) -> None:
+    async def _renew(self, talk: Talk, holding: asyncio.Task[None] | None) -> None:
         """Keep the claim while the conversation is held; end the talk if it is lost."""
         conversations, lease_s = self._means.store.conversations, self._settings.lease_s
-        while True:
+        row = talk.row
+        while not talk.is_ending:
             await self._means.clock.sleep(lease_s / _RENEWALS)
             until = later(stamp(self._means.clock.now()), lease_s)
             try:
@@ -206,7 +205,7 @@ class Keeper:
             except TemporaryError:
                 continue  # the log tells whether it is lost
 
-            if not held and holding is not None:
+            if not held and holding is not None and not talk.is_ending:
                 self._log.warning("conversation.lost", conversation_id=row.id)
                 holding.cancel()
                 return

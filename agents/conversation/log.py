@@ -48,6 +48,9 @@ class TalkLog:
         self._writer = f"{owner}/{next(_claims)}"
         self._said: list[TurnEvent] = []
         self._handled: list[str] = []
+        self.is_giving_back = False
+        """Whether an append that ends our claim is on its way, or has."""
+
         self.is_given_back = False
         """Whether an append has ended our claim."""
 
@@ -99,6 +102,7 @@ class TalkLog:
             wake_at=self.wake_at if give_back else self.at,
             release=give_back,
         )
+        self.is_giving_back = give_back
         await self._append(append)
         self._said, self._handled = [], []
         self.is_given_back = give_back

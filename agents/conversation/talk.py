@@ -68,6 +68,11 @@ class Talk:
         """Something has come that the conversation can go on with."""
         self._bell.set()
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether the claim is being given back with what was said last."""
+        return self._desk.log.is_giving_back
+
     def leave(self) -> None:
         """Begin nothing more."""
         self._leaving = True
@@ -127,10 +132,17 @@ class Talk:
 
     async def _go_on(self, turn: Turn) -> None:
         """As far as the turn can go now."""
-        verdict, outcome = turn.first.verdict, turn.first.outcome
-        if verdict is None and outcome is None:
-            return
+        failed, first = turn.failure, turn.first
+        if failed is not None:
+            error = PermanentError(
+                failed.message, code=failed.code, details=failed.details
+            )
+            await self._ending.fail(turn, error)
+        elif first.verdict is not None or first.outcome is not None:
+            await self._go_on_judged(turn)
 
+    async def _go_on_judged(self, turn: Turn) -> None:
+        verdict, outcome = turn.first.verdict, turn.first.outcome
         if turn.kind == "flow":
             await self._minding.follow(turn)
         elif turn.kind == "command":

@@ -14,6 +14,7 @@ from contracts import (
     Approved,
     ConversationState,
     Decision,
+    Fault,
     FunctionCall,
     InboxItem,
     JsonObject,
@@ -96,6 +97,8 @@ class Turn:
     """What was set aside for the last of them: the meter by the id."""
 
     reply: str | None = None
+    failure: Fault | None = None
+    """Why the turn fails, if its reply says so."""
 
     def waiting(self) -> Iterable[Proposed]:
         """Decisions of the turn whose end is still to come."""
@@ -262,6 +265,8 @@ def _proposed(turn: Turn, payload: JsonObject) -> None:
 
 def _replied(turn: Turn, payload: JsonObject) -> None:
     turn.reply = payload["text"]
+    if "error" in payload:
+        turn.failure = read(Fault, payload["error"])
 
 
 def _nothing(turn: Turn, payload: JsonObject) -> None:

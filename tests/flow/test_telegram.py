@@ -12,7 +12,8 @@ import anyio
 import pytest
 from pydantic import SecretStr
 
-from contracts import JsonObject
+from agents.conversation.desk import Desk
+from contracts import JsonObject, StoreUnavailable
 from gateways.telegram import hearing, pacing, statuses, texts
 from tests.flow.test_conversations import RULES, greeting
 from tests.flow.test_stages import FLOW, PRICES, QUOTE, SORTING
@@ -28,7 +29,12 @@ from tests.support.bot_api_server import (
 )
 from tests.support.definitions import greet
 from tests.support.polling import until
-from tests.support.responses_server import ResponsesServer, responses_server, says
+from tests.support.responses_server import (
+    Reply,
+    ResponsesServer,
+    responses_server,
+    says,
+)
 from tests.support.serving import Given, Served, serving
 
 ADA, BOB, EVE = 101, 102, 666
@@ -287,6 +293,38 @@ async def test_an_odd_update_is_heard_all_the_same(
 
     assert answer.status == 200
     await telegram.arrived(ADA, 1)
+
+
+async def test_a_failure_that_was_not_laid_out_is_told_all_the_same(
+    given: Given,
+    bot: BotApiServer,
+    provider: ResponsesServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    deliver, failed = Desk.deliver, list[str]()
+
+    async def fails_once(desk: Desk, text: str, *given_: Any) -> None:
+        if not failed:
+            failed.append(text)
+            raise StoreUnavailable
+
+        await deliver(desk, text, *given_)
+
+    monkeypatch.setattr(Desk, "deliver", fails_once)
+    provider.will(Reply([b'{"error": {"code": "insufficient_quota"}}'], 429))
+    settings = given(
+        telegram=_bot(bot),
+        llm=_model(provider),
+        runs={"lease_s": 1.0, "sweep_s": 0.2},
+    )
+    async with serving(settings) as served:
+        telegram = Telegram(served, bot, provider)
+        await telegram.push(message(1, ADA, "Hi"))
+
+        told = await telegram.arrived(ADA, 1)
+
+    assert told == failed == ["The quota at the model's provider is used up."]
+    assert len(provider.asked) == 1
 
 
 async def test_a_bug_of_ours_with_one_update_stops_no_other(
