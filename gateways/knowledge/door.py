@@ -93,11 +93,12 @@ class _Folder:
     async def _look(self) -> None:
         files = await anyio.to_thread.run_sync(files_in, self._folder)
         now = self._clock.monotonic()
-        for file in self._watch.due(files, now):
-            await self._deal_with(file)
-
-        for file in self._watch.gone(files, now):
+        due = self._watch.due(files, now)
+        for file in self._watch.gone(now):
             await self._drop(file)
+
+        for file in due:
+            await self._deal_with(file)
 
     async def _deal_with(self, file: File) -> None:
         """Take a file in; what is wrong with it alone is told, and waits."""

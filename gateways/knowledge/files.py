@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,28 +24,42 @@ class File(NamedTuple):
 
 
 def files_in(folder: Path) -> list[File]:
-    """The files below a folder, by path, at most 1,000.
+    """The files below a folder, by path.
 
     A file's name is its path without its end, with dots between the parts. Hidden
-    ones and what leads out of the folder are left out. Raises OSError, also if there
-    is no folder.
+    ones and what leads out of the folder are left out. Raises OSError if there is no
+    folder, a part of it cannot be listed, or it has more than 1,000: what is not seen
+    must not count as deleted.
     """
     if not folder.is_dir():
         raise NotADirectoryError(f"{folder} is no folder")
 
     found: list[File] = []
-    for path in sorted(folder.rglob("*"))[: _MOST_FILES * 4]:
-        relative = path.relative_to(folder)
-        is_hidden = any(part.startswith(".") for part in relative.parts)
-        if is_hidden or path.suffix not in _SUFFIXES or path.is_symlink():
+    for path in sorted(_paths_in(folder)):
+        if path.is_symlink() or not path.is_file():
             continue
 
-        if path.is_file() and len(found) < _MOST_FILES:
-            told = path.stat()
-            name = _name_of(relative)
-            found.append(File(name, path, (told.st_mtime_ns, told.st_size)))
+        told = path.stat()
+        mark = (told.st_mtime_ns, told.st_size)
+        found.append(File(_name_of(path.relative_to(folder)), path, mark))
+        if len(found) > _MOST_FILES:
+            raise OSError(f"{folder} has more than {_MOST_FILES} YAML files")
 
     return found
+
+
+def _paths_in(folder: Path) -> Iterator[Path]:
+    """The YAML files that are not hidden. Raises OSError for what cannot be listed."""
+    for parent, folders, names in os.walk(folder, onerror=_raise):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            path = Path(parent, name)
+            if not name.startswith(".") and path.suffix in _SUFFIXES:
+                yield path
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def _name_of(relative: Path) -> str:

@@ -19,6 +19,9 @@ class Watch:
 
     def __init__(self) -> None:
         self._known: dict[Path, File] = {}
+        self._present: dict[Path, File] = {}
+        """What there was at the last look."""
+
         self._settled: set[Path] = set()
         self._waits: dict[Path, tuple[float, float]] = {}
         """Until when, and how long it was."""
@@ -26,7 +29,8 @@ class Watch:
     def due(self, files: Iterable[File], now: float) -> list[File]:
         """What is new, has changed, or is to be tried again."""
         due: list[File] = []
-        for file in files:
+        self._present = {file.path: file for file in files}
+        for file in self._present.values():
             if self._known.get(file.path) != file:
                 self._known[file.path] = file
                 self._settled.discard(file.path)
@@ -37,18 +41,28 @@ class Watch:
 
         return due
 
-    def gone(self, files: Iterable[File], now: float) -> list[File]:
-        """What was there, and is not any more."""
-        left = {file.path for file in files}
-        return [
-            file
-            for path, file in self._known.items()
-            if path not in left and self._may_try(path, now)
-        ]
+    def gone(self, now: float) -> list[File]:
+        """What was there, and is not any more, nor another file of its name.
+
+        A file that has the name of one that went is due again.
+        """
+        gone: list[File] = []
+        for file in [*self._known.values()]:
+            if file.path in self._present:
+                continue
+
+            heirs = [one for one in self._present.values() if one.name == file.name]
+            if heirs:
+                self.forget(file)
+                self._settled.difference_update(heir.path for heir in heirs)
+            elif self._may_try(file.path, now):
+                gone.append(file)
+
+        return gone
 
     def rival(self, file: File) -> File | None:
         """Another file, earlier by path, that has the same name."""
-        same = [one for one in self._known.values() if one.name == file.name]
+        same = [one for one in self._present.values() if one.name == file.name]
         first = min(same, key=lambda one: one.path, default=file)
         return first if first.path != file.path else None
 

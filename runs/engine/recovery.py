@@ -23,6 +23,8 @@ def recover(walk: Walk) -> None:
 def _take_up(walk: Walk, node: PlanNode, known: NodeProgress) -> None:
     if known.call is not None:
         _lose(walk, node, known.call)
+    elif known.status == "waiting" and (known.held or known.approval_id):
+        _wait_on(walk, node, known)
     elif known.answer is not None:
         conclude(walk, node, known.answer)
     elif known.status == "retrying":

@@ -125,7 +125,8 @@ class Walk:
 
     def _is_unanswered(self, name: str) -> bool:
         node = self.progress.nodes[name]
-        open_ = node.status == "waiting" and node.decision_id is not None
+        asks = node.decision_id is not None and not node.approved
+        open_ = node.status == "waiting" and asks
         said = node.approval_id is not None or name in self.verdicts
         return open_ and not said and name not in self.holds
 

@@ -38,13 +38,39 @@ def test_a_file_that_was_not_taken_is_tried_again_ever_later() -> None:
 def test_a_file_that_is_gone_is_gone_until_it_is_forgotten() -> None:
     watch = Watch()
     watch.due([file("a"), file("b")], 0.0)
+    watch.due([file("a")], 1.0)
 
-    assert watch.gone([file("a")], 1.0) == [file("b")]
+    assert watch.gone(1.0) == [file("b")]
     watch.try_later(file("b"), 1.0)
-    assert watch.gone([file("a")], 2.0) == []
-    assert watch.gone([file("a")], 5.0) == [file("b")]
+    assert watch.gone(2.0) == []
+    assert watch.gone(5.0) == [file("b")]
     watch.forget(file("b"))
-    assert watch.gone([file("a")], 6.0) == []
+    assert watch.gone(6.0) == []
+
+
+@pytest.mark.parametrize(("old", "new"), [("yaml", "yml"), ("yml", "yaml")])
+def test_a_file_that_was_renamed_is_not_gone(old: str, new: str) -> None:
+    watch = Watch()
+    before = File("a", Path(f"/k/a.{old}"), (1, 1))
+    after = File("a", Path(f"/k/a.{new}"), (1, 1))
+    watch.due([before], 0.0)
+    watch.settle(before)
+
+    assert watch.due([after], 1.0) == [after]
+    assert watch.gone(1.0) == []
+    assert watch.rival(after) is None
+
+
+def test_the_heir_of_a_name_is_due_once_the_first_is_gone() -> None:
+    watch = Watch()
+    first = File("a", Path("/k/a.yaml"), (1, 1))
+    second = File("a", Path("/k/a.yml"), (1, 1))
+    for one in watch.due([first, second], 0.0):
+        watch.settle(one)
+
+    watch.due([second], 1.0)
+    assert watch.gone(1.0) == []
+    assert watch.due([second], 2.0) == [second]
 
 
 def test_of_two_files_with_one_name_the_first_has_it() -> None:

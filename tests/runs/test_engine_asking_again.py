@@ -118,6 +118,24 @@ async def test_a_held_function_is_judged_again_alone(world: World) -> None:
     assert len({one.id for one in world.gate.proposed}) == 3
 
 
+async def test_a_held_function_that_came_first_wakes_by_the_clock(
+    world: World,
+) -> None:
+    budget = Budget(scope="tenant", meter="calls", limit=1, window="minute")
+
+    def pays(request: ModelRequest) -> ModelAnswer:
+        done = len(told(request))
+        return words("", ("once", f'{{"n": {done}}}')) if done < 2 else words("Paid.")
+
+    world.model.rule = pays
+    async with world.engine(budgets=lambda: (budget,)) as engine:
+        row = await world.start(engine, asking(), *USED)
+        await world.settle(400)
+
+    assert (await world.state(row.id)).output == {"said": {"text": "Paid."}}
+    assert [call.input for call in world.tools.calls] == [{"n": 0}, {"n": 1}]
+
+
 async def test_a_verdict_that_came_too_late_is_asked_for_again(world: World) -> None:
     world.model.rule = Paying(("once", '{"n": 1}'))
     late = VerdictRefused("Too late.", code="verdict_expired")
