@@ -11,7 +11,7 @@ from agents.conversation.log import TalkLog
 from agents.conversation.offers import Offers
 from agents.conversation.opening import Opening
 from agents.conversation.settings import ConversationSettings
-from agents.conversation.turns import Book
+from agents.conversation.turns import Book, Turn
 from bus import Bus
 from contracts import (
     ENDED,
@@ -25,6 +25,7 @@ from contracts import (
     Deliver,
     InboxItem,
     JsonObject,
+    PermanentError,
     StoreUnavailable,
     UserSpoke,
     delivery,
@@ -67,6 +68,9 @@ class Desk:
         self.log = TalkLog(means.store.conversations, means.clock, row, book, owner)
         self.flow = row.flow
         """The agent flow that the conversation is bound to."""
+
+        self.unsendable: dict[str, PermanentError] = {}
+        """Decisions that no bus takes, and why: their turns fail."""
 
         self.recollection = row.recollection
         self.may_rest: Callable[[], bool] = lambda: False
@@ -126,6 +130,13 @@ class Desk:
             await self.means.bus.publish(envelope)
         except BusUnavailable as error:
             self.lines.warning("hint.dropped", what="decision", error=error.message)
+        except PermanentError as error:
+            self.unsendable[decision.id] = error
+
+    def unsendable_of(self, turn: Turn) -> PermanentError | None:
+        """Why a decision of the turn can never be judged, if that is so."""
+        found = (self.unsendable.get(one.decision.id) for one in turn.proposed())
+        return next(filter(None, found), None)
 
     async def send_again(self) -> None:
         """Propose once more what nobody has judged."""

@@ -17,10 +17,14 @@ from contracts import (
     Outcome,
     PermanentError,
     Recollection,
+    Refused,
     TurnEventType,
     derived_id,
 )
 from contracts.failpoints import reach
+
+_MOST_CHARS = 200_000
+"""A reply is at most so long; more of it is cut."""
 
 _CARRIED_OUT_ELSEWHERE = frozenset({"command", "flow"})
 """Turns whose first decision is an action that the run entry settles."""
@@ -48,6 +52,7 @@ class Ending:
 
         ``cached_state`` takes the place of what the conversation's flow remembered.
         """
+        reply = reply if len(reply) <= _MOST_CHARS else f"{reply[:_MOST_CHARS]}…"
         if turn.reply is None:
             self._log.say(turn.id, "reply_made", text=reply)
             if self._desk.delivers:  # else the end of the turn is what people read
@@ -103,8 +108,13 @@ class Ending:
         return changed
 
     async def fail(self, turn: Turn, error: PermanentError) -> None:
-        """Say that the turn failed; nothing of it is remembered but its log."""
-        reply = wording.sorry(error.code)
+        """Say that the turn failed; nothing of it is remembered but its log.
+
+        What it began goes on, and the conversation hears of its end.
+        """
+        notes = wording.notes(turn.proposed())
+        reply = "\n\n".join([wording.sorry(error.code), *notes])[:_MOST_CHARS]
+        waits = [one for one in map(_left_waiting, _begun(turn)) if one]
         fault = Fault.of(error).plain()
         if self._desk.delivers:
             if turn.failure is None:
@@ -121,7 +131,7 @@ class Ending:
             await self._settle_decision(turn, outcome)
 
         told = {"text": reply, "buttons": []}
-        self._log.say(turn.id, "turn_failed", reply=told, error=fault)
+        self._log.say(turn.id, "turn_failed", reply=told, error=fault, waits=waits)
         await self._log.keep(give_back=self._may_give_back())
         self._desk.tell_of_end()
         self._desk.lines.warning("turn.failed", turn_id=turn.id, code=error.code)
@@ -143,6 +153,22 @@ class Ending:
             ChatMessage(n=n + place, role=role, text=text, at=at)
             for place, (role, text) in enumerate(said_, 1)
         ]
+
+
+def _begun(turn: Turn) -> Iterable[Proposed]:
+    """What a turn's model, or its flow, had proposed."""
+    own = turn.kind in _CARRIED_OUT_ELSEWHERE
+    return [one for one in turn.proposed() if own or one is not turn.first]
+
+
+def _left_waiting(one: Proposed) -> str:
+    """What is still to come of a proposal: its run, or the decision; empty: nothing."""
+    if one.run_id:
+        ended = one.run is not None and one.run.get("status") in ENDED
+        return "" if ended else one.run_id
+
+    is_refused = isinstance(one.verdict, Refused)
+    return "" if is_refused or one.outcome is not None else one.decision.id
 
 
 def _left_open(turn: Turn) -> list[str]:

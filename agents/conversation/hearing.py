@@ -11,6 +11,7 @@ from contracts import DecisionRecord, InboxItem, JsonObject, new_id, turn_id_of
 from contracts.failpoints import reach
 
 _ANSWERS: tuple[str, ...] = ("verdict", "outcome")
+_TURN = "conversation.turn"
 
 
 _MOST_OPEN = 16
@@ -92,6 +93,10 @@ class Hearing:
         self, item: InboxItem, decision_id: str, known: JsonObject
     ) -> bool:
         """What a turn had waited for and did not hear: the conversation goes on."""
+        record = await self._means.store.decisions.get(self._row.tenant, decision_id)
+        if record is not None and record.decision.action == _TURN:
+            return await self._reopen(item, record, known)
+
         verdict = known.get("verdict") or {}
         is_end = "outcome" in known or verdict.get("result") == "refused"
         run_id = run_of(known["outcome"]) if "outcome" in known else ""
@@ -99,9 +104,6 @@ class Hearing:
             if self._book.thinking is not None:
                 return False
 
-            record = await self._means.store.decisions.get(
-                self._row.tenant, decision_id
-            )
             if record is not None:
                 return await self._continue(item, record, known, decision_id)
 
@@ -118,6 +120,9 @@ class Hearing:
         if late and self._book.thinking is not None:
             return False
 
+        if turn is None and not late and self._book.may_become(run_id):
+            return False  # its decision's outcome is still to be heard
+
         told = await self._desk.told_of(run_id)
         if late:
             run = await self._means.store.runs.get(self._row.tenant, run_id)
@@ -131,6 +136,28 @@ class Hearing:
         self._log.say(turn_id, "run_heard", run_id=run_id, told=told)
         self._log.handle(item.id)
         await self._log.keep()
+        return True
+
+    async def _reopen(
+        self, item: InboxItem, record: DecisionRecord, known: JsonObject
+    ) -> bool:
+        """People answered whether the person is answered: under that very decision."""
+        if self._book.thinking is not None:
+            return False
+
+        turn_id = turn_id_of(self._row.id, item.id)
+        self._log.say(
+            turn_id,
+            "turn_proposed",
+            kind="continuation",
+            item=item.plain(),
+            decision=record.decision.plain(),
+            correlation_id=record.correlation_id,
+            context={"approved": "The person's last message may be answered now."},
+            ends=[record.id],
+        )
+        self._log.say(turn_id, "decision_heard", decision_id=record.id, **known)
+        self._log.handle(item.id)
         return True
 
     async def _continue(

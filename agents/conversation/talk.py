@@ -138,6 +138,8 @@ class Talk:
                 failed.message, code=failed.code, details=failed.details
             )
             await self._ending.fail(turn, error)
+        elif (unsendable := self._desk.unsendable_of(turn)) is not None:
+            await self._ending.fail(turn, unsendable)
         elif first.verdict is not None or first.outcome is not None:
             await self._go_on_judged(turn)
 

@@ -22,6 +22,7 @@ from contracts import (
     Outcome,
     TurnEvent,
     Verdict,
+    derived_id,
     read,
 )
 
@@ -171,6 +172,17 @@ class Book:
                 return turn
 
         return None
+
+    def may_become(self, run_id: str) -> bool:
+        """Whether a decision that is waited for may have become this run."""
+        open_ = [
+            one.decision.id
+            for turn in self.turns.values()
+            for one in turn.proposed()
+            if one.outcome is None
+        ]
+        waiting = [name for name in self.waiting if name.startswith("dec_")]
+        return any(derived_id("run", one, "0") == run_id for one in (*open_, *waiting))
 
     def turn_of_run(self, run_id: str) -> Turn | None:
         """The open turn that waits for a run."""

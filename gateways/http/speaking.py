@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from typing import NamedTuple
 
 import anyio
+import structlog
 from aiohttp import web
 
 from contracts import (
@@ -37,6 +38,8 @@ from gateways.http.call import Call
 from gateways.http.idempotency import key_of
 from gateways.http.problems import json_response, problem_response
 from gateways.http.proposing import Answer
+
+_log = structlog.get_logger("http")
 
 _LOOK_AGAIN_S = 1.0
 _KEPT_S = 86_400
@@ -102,16 +105,19 @@ async def say(call: Call, row: ConversationRow, text: str) -> Spoken:
     if not await call.door.store.conversations.put(row.tenant, row.id, item):
         spoken = spoken._replace(after=0, is_new=False)
 
-    await call.door.bus.publish(
-        said(
-            UserSpoke(conversation_id=row.id),
-            by="http",
-            tenant=row.tenant,
-            at=item.at,
-            id=call.asked.message_id,
-            traceparent=call.traceparent,
-        )
+    bell = said(
+        UserSpoke(conversation_id=row.id),
+        by="http",
+        tenant=row.tenant,
+        at=item.at,
+        id=call.asked.message_id,
+        traceparent=call.traceparent,
     )
+    try:
+        await call.door.bus.publish(bell)
+    except BusUnavailable as error:  # what lies in the inbox is found all the same
+        _log.warning("hint.dropped", what="user_spoke", error=error.message)
+
     return spoken
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contracts import Channel, ConversationRow, NotFound, derived_id, read
+from contracts import Channel, ConversationRow, InvalidInput, NotFound, derived_id, read
 from contracts.action_args import Bind, CreateConversation
 from runs.carriers.carrying import Carried, Use
 from store import Conversations
@@ -39,7 +39,10 @@ class ConversationCreating:
         """See Carrier. The id follows from the decision's."""
         decision = use.decision
         args = read(CreateConversation, decision.args)
-        chat = args.channel == decision.channel.kind == "telegram"
+        chat = args.channel == "telegram"
+        if chat and decision.channel.kind != "telegram":
+            raise InvalidInput("A conversation in Telegram begins there.")
+
         address = decision.channel.address if chat else ""
         row, _ = await self._conversations.create(
             ConversationRow(

@@ -11,6 +11,7 @@ from pydantic import Field, StringConstraints
 from contracts import (
     ChatMessage,
     ConversationRow,
+    InvalidInput,
     Message,
     NotFound,
     TurnEvent,
@@ -76,6 +77,11 @@ async def say(call: Call) -> web.StreamResponse:
     patience = patience_of(call)
     words = await read_body(call.request, Words)
     row = await _own(call)
+    if row.channel.kind != "http":
+        raise InvalidInput(
+            f"This conversation is held in {row.channel.kind}; write there."
+        )
+
     timeout_s = words.timeout_s or patience.timeout_s
     if "text/event-stream" in call.request.headers.get("Accept", ""):
         return await stream_reply(call, row, words.text, timeout_s)
