@@ -18,6 +18,10 @@ from contracts import JsonObject, SluicegateError
 
 _MOST_BYTES = 8 * 1024 * 1024
 _NOT_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+_CONNECTIONS = 100
+"""Calls of one bot that may be under way; more wait for one that ends."""
+
+_LONGEST_FLOOD_S = 86_400.0
 
 Kind = Literal[
     "flood",
@@ -37,8 +41,8 @@ flood: too many calls, come back later · blocked: the chat wants no messages ·
 the chat has another id now · bad_entities: the formatting is not understood ·
 not_modified: an edit that changes nothing · unauthorized: the token is not good ·
 conflict: another asks for updates · rejected: any other call that would fail again ·
-server: the API failed · unreachable: nothing was sent · lost: it was sent, and whether
-it was done is not known.
+server: the API says that it failed · unreachable: nothing was sent · lost: it was
+sent, and whether it was done is not known.
 """
 
 _TOLD: tuple[tuple[str, Kind], ...] = (
@@ -100,8 +104,8 @@ class BotApi:
         cls, token: str, base_url: str, deadline_s: float
     ) -> AsyncIterator[BotApi]:
         """The client while the context lasts."""
-        timeout = aiohttp.ClientTimeout(total=deadline_s)
-        async with aiohttp.ClientSession(timeout=timeout) as session:
+        connector = aiohttp.TCPConnector(limit=_CONNECTIONS)
+        async with aiohttp.ClientSession(connector=connector) as session:
             yield cls(session, f"{base_url.rstrip('/')}/bot{token}", deadline_s)
 
     def __repr__(self) -> str:
@@ -113,7 +117,9 @@ class BotApi:
 
         ``longer_s`` is how much longer than usual the answer may take.
         """
-        timeout = aiohttp.ClientTimeout(total=self.deadline_s + longer_s)
+        timeout = aiohttp.ClientTimeout(
+            connect=self.deadline_s, total=2 * self.deadline_s + longer_s
+        )
         body = {name: value for name, value in given.items() if value is not None}
         try:
             async with self.session.post(
@@ -137,7 +143,7 @@ async def _limited(response: aiohttp.ClientResponse) -> bytes:
     async for piece in response.content.iter_any():
         data += piece
         if len(data) > _MOST_BYTES:
-            raise BotApiError("server", "the answer is larger than 8 MiB")
+            raise BotApiError("lost", "the answer is larger than 8 MiB")
 
     return bytes(data)
 
@@ -145,7 +151,8 @@ async def _limited(response: aiohttp.ClientResponse) -> bytes:
 def result_of(status: int, text: bytes) -> Any:
     """What an answer brings; pure. Raises BotApiError.
 
-    An answer that is no JSON of the Bot API is the failure of something in between.
+    An answer that is no JSON of the Bot API comes from something in between, which
+    may have passed the call on: whether it was done is not known.
     """
     try:
         told = json.loads(text)
@@ -153,7 +160,7 @@ def result_of(status: int, text: bytes) -> Any:
         told = None
 
     if not isinstance(told, dict) or not isinstance(told.get("ok"), bool):
-        raise BotApiError("server", f"status {status} without an answer of the API")
+        raise BotApiError("lost", f"status {status} without an answer of the API")
 
     if told["ok"]:
         return told.get("result")
@@ -190,7 +197,10 @@ def _kind(code: int, description: str) -> Kind:
 
 
 def _seconds(given: object) -> float | None:
+    """A wait of more than nothing and at most a day; None for anything else."""
     try:
-        return max(0.0, float(str(given)))
+        seconds = float(str(given))
     except ValueError:
         return None
+
+    return min(seconds, _LONGEST_FLOOD_S) if seconds > 0 else None

@@ -7,15 +7,16 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+import anyio
 import structlog
 
 from bus import Bus
-from contracts import Clock, Envelope, StoreUnavailable, TemporaryError, later
+from contracts import Clock, Envelope, TemporaryError, later
 from gateways.telegram.accounts import Accounts
 from gateways.telegram.bot_api import BotApi, BotApiError
 from gateways.telegram.office import Office
 from gateways.telegram.polling import KINDS, Polling
-from gateways.telegram.post import Post
+from gateways.telegram.post import CLOSE_S, Post
 from gateways.telegram.pressing import Asking
 from gateways.telegram.reception import Reception
 from gateways.telegram.records import Records
@@ -24,7 +25,7 @@ from gateways.telegram.statuses import Statuses
 from gateways.telegram.typing import Typing
 from store import Store
 
-_RENEWALS = 3
+_RENEWALS = 5
 _ASK_S = 1.0
 _LOOK_AT_RUNS_S = 1.0
 _EXPIRE_S = 3_600.0
@@ -114,21 +115,22 @@ class _Shift:
         now = self._office.at()
         until = later(now, self._settings.lease_s)
         try:
-            return await self._office.store.workers.lease(
-                self._lease, self._owner, now=now, until=until
-            )
-        except StoreUnavailable:
+            with anyio.fail_after(self._settings.lease_s / _RENEWALS):
+                return await self._office.store.workers.lease(
+                    self._lease, self._owner, now=now, until=until
+                )
+        except (TemporaryError, TimeoutError):
             return False
 
     async def _renew(self) -> None:
-        """Return when the lease is lost."""
-        clock = self._office.clock
-        good_until = clock.monotonic() + self._settings.lease_s
+        """Return when the lease is lost, while there is still time to end calls."""
+        clock, good_s = self._office.clock, self._settings.lease_s - CLOSE_S
+        good_until = clock.monotonic() + good_s
         while clock.monotonic() < good_until:
             await self._pause()
             asked = clock.monotonic()
             if await self._take():
-                good_until = asked + self._settings.lease_s
+                good_until = asked + good_s
 
     async def _pause(self) -> None:
         await self._office.clock.sleep(self._settings.lease_s / _RENEWALS)

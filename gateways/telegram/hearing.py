@@ -63,9 +63,9 @@ class Hearing:
             )
             return "stranger"
 
-        if not text:
-            hint = _hint(heard.file)
-            await self._office.tell(heard.chat_id, hint, _reply_id(record))
+        if not text or (heard.file is not None and heard.file.is_too_large):
+            hint_id = _album_id(heard) or _reply_id(record)
+            await self._office.tell(heard.chat_id, _hint(heard.file), hint_id)
             return "hint"
 
         return await self._say(record, heard, principal, text)
@@ -102,6 +102,7 @@ class Hearing:
         if heard.file is not None:
             body["file"] = heard.file._asdict()
 
+        self._typing.begin(heard.chat_id)
         item = InboxItem(id=f"said:{record.name}", kind="said", at=record.at, body=body)
         office = self._office
         await office.store.conversations.put(office.tenant, row.id, item)
@@ -109,34 +110,39 @@ class Hearing:
         await office.bus.publish(
             said(bell, by=DOOR, tenant=office.tenant, at=office.at(), id=chain)
         )
-        self._typing.begin(heard.chat_id)
         return "said"
 
     async def _conversation(
         self, record: DoorRecord, heard: Said, principal: Principal
     ) -> ConversationRow | str:
         """The conversation of a chat, made if there is none; or why there is none."""
-        office = self._office
-        address = await self._address(heard.chat_id)
-        conversations = office.store.conversations
-        row = await conversations.at(office.tenant, DOOR, address)
+        row = await self._found(heard.chat_id)
         if row is not None:
             return row
 
-        answer = await office.propose(
+        answer = await self._office.propose(
             derived_id("dec", record.body["message_id"], "conversation"),
             "conversation.create",
             {"channel": DOOR},
             (principal, heard.chat_id),
         )
-        row = await conversations.at(office.tenant, DOOR, address)
+        row = await self._found(heard.chat_id)
         return row if row is not None else _why(answer)
 
-    async def _address(self, chat_id: int) -> str:
-        """Under which address the chat's conversation stands."""
-        record = await self._office.records.get("chat", str(chat_id))
+    async def _found(self, chat_id: int) -> ConversationRow | None:
+        """The chat's conversation, begun here or where the chat was before."""
+        office = self._office
+        record = await office.records.get("chat", str(chat_id))
         was = record.body.get("was") if record is not None else None
-        return str(was or chat_id)
+        for address in (was, chat_id):
+            if address is not None:
+                row = await office.store.conversations.at(
+                    office.tenant, DOOR, str(address)
+                )
+                if row is not None:
+                    return row
+
+        return None
 
     async def _bind(
         self, record: DoorRecord, heard: Said, code: str, *, ok: bool
@@ -196,6 +202,11 @@ def _why(answer: object) -> str:
 
 def _hint(file: File | None) -> str:
     return _TOO_LARGE if file is not None and file.is_too_large else _NO_TEXT
+
+
+def _album_id(heard: Said) -> str | None:
+    """One id for all pictures of an album, so that they get one hint."""
+    return f"album:{heard.chat_id}:{heard.album}"[:300] if heard.album else None
 
 
 def _reply_id(record: DoorRecord) -> str:

@@ -12,6 +12,9 @@ _GROUP_GAP_S = 3.0
 _CHAT_GAP_S = 1.0
 _FIRST_BACKOFF_S = 1.0
 _LONGEST_BACKOFF_S = 60.0
+_KNOWN_S = 2 * _LONGEST_BACKOFF_S
+"""So long a chat's last wait matters for its next one."""
+
 _BURST = 3
 """So many messages of one reply may follow each other at once in a private chat."""
 
@@ -66,5 +69,6 @@ class Pacing:
         self._chats = {
             chat_id: chat
             for chat_id, chat in self._chats.items()
-            if chat.free_at > now or (chat.sent and chat.sent[-1] > now - 60)
+            if chat.free_at > now - _KNOWN_S
+            or (chat.sent and chat.sent[-1] > now - _KNOWN_S)
         }

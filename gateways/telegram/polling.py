@@ -60,3 +60,4 @@ class Polling:
                 self._offset = id_of(raw) + 1
             except BadUpdate:
                 self._log.warning("telegram.ignored", reason="bad_update")
+                await self._office.clock.sleep(_FIRST_PAUSE_S)

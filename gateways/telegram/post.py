@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections import defaultdict
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,6 +12,7 @@ import structlog
 from contracts import DoorRecord, TemporaryError
 from gateways.telegram.bot_api import BotApiError, message_id_of
 from gateways.telegram.hearing import leave, move
+from gateways.telegram.lanes import Lanes
 from gateways.telegram.office import Office
 from gateways.telegram.settings import DOOR
 from gateways.telegram.shaping import Part, parts_of
@@ -19,14 +20,20 @@ from gateways.telegram.statuses import follow
 from gateways.telegram.typing import Typing
 
 _AT_ONCE = 500
+_MORE = 4
+"""So many times as much is read if all of that must wait."""
+
 _PATIENCE_S = 60.0
 """Who must wait longer is parked, and looked at again when its time has come."""
 
 _MOST_TRIES = 10
+"""So often Telegram may say that it failed."""
 
+_AWAY = frozenset({"unreachable", "unauthorized"})
+"""Nothing was sent, and that is nothing of the text's: it waits as long as it takes."""
 
-_PASSING = frozenset({"server", "unreachable", "unauthorized"})
-_CLOSE_S = 5.0
+CLOSE_S = 5.0
+"""So long a call under way may still be answered when the work ends."""
 
 
 @dataclass(slots=True)
@@ -54,7 +61,7 @@ class Post:
     def __init__(self, office: Office, typing: Typing) -> None:
         self._office = office
         self._typing = typing
-        self._chats: dict[str, asyncio.Task[None]] = {}
+        self._lanes = Lanes("send to", office.goes_out)
         self._leaving = False
         self._log = structlog.get_logger(DOOR).bind()
 
@@ -69,40 +76,39 @@ class Post:
 
                 await self._office.rest(self._office.goes_out)
         finally:
-            await self._close()
-
-    async def _close(self) -> None:
-        """Begin nothing more; a call under way may still be answered."""
-        self._leaving, tasks = True, [*self._chats.values()]
-        if tasks:
-            await asyncio.wait(tasks, timeout=_CLOSE_S)
-
-        for task in tasks:
-            task.cancel()
-
-        await asyncio.gather(*tasks, return_exceptions=True)
+            self._leaving = True
+            await self._lanes.close(CLOSE_S)
 
     async def look(self) -> None:
-        """Begin to send to every chat that has something waiting."""
-        waiting: dict[str, list[DoorRecord]] = {}
-        for record in await self._office.records.waiting("delivery", _AT_ONCE):
-            waiting.setdefault(record.body["address"], []).append(record)
+        """Begin to send to every chat that has something waiting.
 
-        now = self._office.clock.monotonic()
-        self._office.pacing.forget(now)
-        for address, records in waiting.items():
-            chat_id = await self._chat_of(address)
-            busy = address in self._chats
-            if not busy and self._office.pacing.wait_s(chat_id, now) <= _PATIENCE_S:
-                task = asyncio.create_task(
-                    self._send_all(records, chat_id), name=f"send to {address}"
-                )
-                self._chats[address] = task
-                task.add_done_callback(partial(self._done, address))
+        Should the first of what waits have to wait longer, more of it is read.
+        """
+        self._office.pacing.forget(self._office.clock.monotonic())
+        limit = _AT_ONCE
+        while True:
+            waiting = await self._office.records.waiting("delivery", limit)
+            if await self._begin(waiting) or len(waiting) < limit:
+                return
 
-    def _done(self, address: str, _: asyncio.Task[None]) -> None:
-        self._chats.pop(address, None)
-        self._office.goes_out.set()
+            limit *= _MORE
+
+    async def _begin(self, waiting: tuple[DoorRecord, ...]) -> bool:
+        """Whether there was a chat to begin with."""
+        began, chats = False, defaultdict[str, list[DoorRecord]](list)
+        for record in waiting:
+            chats[record.body["address"]].append(record)
+
+        for address, records in chats.items():
+            if not self._lanes.are_free([address]):
+                continue
+
+            chat_id, now = await self._chat_of(address), self._office.clock.monotonic()
+            if self._office.pacing.wait_s(chat_id, now) <= _PATIENCE_S:
+                self._lanes.begin([address], partial(self._send_all, records, chat_id))
+                began = True
+
+        return began
 
     async def _send_all(self, records: list[DoorRecord], chat_id: int) -> None:
         for record in records:
@@ -124,7 +130,8 @@ class Post:
         """Send the parts that were not sent; False if the chat must wait."""
         chat = await self._office.records.get("chat", str(chat_id))
         if chat is not None and chat.body.get("is_gone"):
-            await self._end(record, "refused", "the chat wants no messages")
+            reason = "the chat wants no messages"
+            await self._end(record, "refused", reason, kind="blocked")
             return True
 
         parts = parts_of(record.body["text"])
@@ -141,7 +148,7 @@ class Post:
             now = {"sent": [*sent], "sending": len(sent)}
             claimed = await self._office.records.change(letter.record, **now)
             if claimed is None:
-                return True  # another sends it
+                return False  # another sends it
 
             letter.record = claimed
             error = await self._send_part(letter)
@@ -213,28 +220,35 @@ class Post:
 
     async def _failed(self, letter: _Letter, error: BotApiError) -> bool:
         """What becomes of a text that was not sent; False if it is tried again."""
-        record = letter.record
+        record, kind = letter.record, error.kind
         tries = int(record.body.get("tries", 0)) + 1
-        if error.kind == "blocked":
+        if kind == "blocked":
             await leave(self._office, letter.chat_id)
-            await self._end(record, "refused", error.message)
+            await self._end(record, "refused", error.message, kind=kind)
             return True
 
-        if error.kind not in _PASSING or tries >= _MOST_TRIES:
-            self._log.error(
-                "alarm",
-                alarm="telegram_undelivered",
-                delivery=record.name,
-                reason=error.message,
-            )
-            await self._end(record, "refused", error.message)
-            return True
+        is_away = kind in _AWAY
+        if is_away or (kind == "server" and tries < _MOST_TRIES):
+            self._log.warning("telegram.retries", kind=kind, tries=tries)
+            if is_away and tries % _MOST_TRIES == 0:
+                self._alarm(record, error)
 
-        self._log.warning("telegram.retries", kind=error.kind, tries=tries)
-        now = self._office.clock.monotonic()
-        self._office.pacing.flooded(letter.chat_id, now, None)
-        await self._office.records.change(record, sending=None, tries=tries)
-        return False
+            now = self._office.clock.monotonic()
+            self._office.pacing.flooded(letter.chat_id, now, None)
+            await self._office.records.change(record, sending=None, tries=tries)
+            return False
+
+        self._alarm(record, error)
+        await self._end(record, "refused", error.message, kind=kind)
+        return True
+
+    def _alarm(self, record: DoorRecord, error: BotApiError) -> None:
+        self._log.error(
+            "alarm",
+            alarm="telegram_undelivered",
+            delivery=record.name,
+            reason=error.message,
+        )
 
     async def _end(
         self, record: DoorRecord, state: str, reason: str = "", **more: Any

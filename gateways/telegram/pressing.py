@@ -25,6 +25,9 @@ from gateways.telegram.updates import Pressed
 
 _NOTHING = "This button is not valid any more."
 _STRANGER = "This account is not linked."
+_PASSING = frozenset({"blocked", "server"})
+"""Why a question may not have arrived, and still can."""
+
 _MOST_SHOWN = 1_500
 _PAGE = 100
 _WORDS = {"grant": "Approve", "refuse": "Refuse"}
@@ -59,17 +62,17 @@ class Asking:
             for user_id, principal in everybody.items()
             if {*known_as(principal)} & {*approval.approvers}
         }
+        self._asked &= set(due)
         for name, (approval, user_id) in due.items():
-            if name not in self._asked:
-                await self._ask(name, approval, user_id)
+            if name not in self._asked and await self._ask(name, approval, user_id):
+                self._asked.add(name)
 
-        self._asked = set(due)
-
-    async def _ask(self, name: str, approval: Approval, user_id: int) -> None:
-        """Every step may be made again: the ids are drawn once."""
+    async def _ask(self, name: str, approval: Approval, user_id: int) -> bool:
+        """Whether the question has arrived. Every step may be made again."""
         office = self._office
-        if await office.records.get("delivery", f"asked:{name}") is not None:
-            return
+        told = await office.records.get("delivery", f"asked:{name}")
+        if told is not None:
+            return await self._ask_again(told, user_id)
 
         drawn = {vote: secrets.token_urlsafe(24) for vote in _WORDS}
         asked, _ = await office.records.add("asked", name, drawn)
@@ -79,6 +82,21 @@ class Asking:
 
         buttons = tuple((word, asked.body[vote]) for vote, word in _WORDS.items())
         await office.tell(user_id, _question(approval), f"asked:{name}", buttons)
+        return False
+
+    async def _ask_again(self, told: DoorRecord, user_id: int) -> bool:
+        """Send a question again that did not arrive, once its chat takes messages."""
+        if told.is_open or told.body.get("state") != "refused":
+            return not told.is_open
+
+        chat = await self._office.records.get("chat", str(user_id))
+        is_gone = chat is not None and chat.body.get("is_gone", False)
+        if is_gone or told.body.get("kind") not in _PASSING:
+            return not is_gone
+
+        await self._office.records.change(told, is_open=True, state=None, tries=0)
+        self._office.goes_out.set()
+        return False
 
 
 class Pressing:
@@ -168,7 +186,10 @@ def _ending(vote: str, answer: Refused | Awaiting | Outcome, raw: object) -> str
     if isinstance(answer, Refused):
         return f"Not counted ({answer.code}): {answer.message}"
 
-    if isinstance(answer, Outcome) and answer.state != "succeeded":
+    if isinstance(answer, Awaiting):
+        return f"Not counted yet: {answer.approval_id} must be granted first."
+
+    if answer.state != "succeeded":
         fault = answer.error
         why = f"({fault.code}): {fault.message}" if fault else answer.state
         return f"Not counted {why}"

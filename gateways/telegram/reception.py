@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
+from functools import partial
 
 import structlog
 
 from contracts import DoorRecord, TemporaryError, new_id
 from gateways.telegram.accounts import Accounts
 from gateways.telegram.hearing import Hearing
+from gateways.telegram.lanes import Lanes
 from gateways.telegram.office import Office
 from gateways.telegram.pressing import Pressing
 from gateways.telegram.settings import DOOR
@@ -28,6 +29,10 @@ from gateways.telegram.updates import (
 )
 
 _AT_ONCE = 200
+_MORE = 4
+"""So many times as much is read if all of that is under way."""
+
+_Update = tuple[DoorRecord, Heard]
 
 
 async def keep(office: Office, raw: object) -> bool:
@@ -51,45 +56,52 @@ class Reception:
         self._office = office
         self._hearing = Hearing(office, accounts, typing)
         self._pressing = Pressing(office, accounts)
+        self._lanes = Lanes("hear in", office.came_in)
         self._log = structlog.get_logger(DOOR).bind()
 
     async def work(self) -> None:
         """Hear whatever comes, until cancelled."""
-        while True:
-            try:
-                heard = await self.hear_all()
-            except TemporaryError as error:
-                self._log.warning("telegram.waits", reason=error.code)
-                heard = 0
+        try:
+            while True:
+                try:
+                    await self.look()
+                except TemporaryError as error:
+                    self._log.warning("telegram.waits", reason=error.code)
 
-            if not heard:
                 await self._office.rest(self._office.came_in)
+        finally:
+            await self._lanes.close()
 
-    async def hear_all(self) -> int:
-        """Hear what waits now; how many were heard for good. Raises TemporaryError."""
-        chats: dict[int, list[tuple[DoorRecord, Heard]]] = defaultdict(list)
-        for record in await self._office.records.waiting("update", _AT_ONCE):
-            heard = self._heard_in(record)
-            chats[getattr(heard, "chat_id", 0)].append((record, heard))
+    async def look(self) -> None:
+        """Begin to hear every chat that nobody hears yet. Raises TemporaryError.
 
-        each = (self._hear_chat(updates) for updates in chats.values())
-        return sum(await asyncio.gather(*each))
+        Should the first of what waits be under way already, more of it is read.
+        """
+        limit, began = _AT_ONCE, False
+        while not began:
+            waiting = await self._office.records.waiting("update", limit)
+            for chats, updates in _by_chat(
+                [(one, self._heard_in(one)) for one in waiting]
+            ):
+                if self._lanes.are_free(chats):
+                    self._lanes.begin(chats, partial(self._hear_chat, updates))
+                    began = True
 
-    async def _hear_chat(self, updates: list[tuple[DoorRecord, Heard]]) -> int:
+            if len(waiting) < limit:
+                return
+
+            limit *= _MORE
+
+    async def _hear_chat(self, updates: list[_Update]) -> None:
         """Hear a chat's updates; one that must wait keeps those after it waiting."""
-        for n, (record, heard) in enumerate(updates):
+        for record, heard in updates:
             try:
-                ending = await self._hear(record, heard)
+                ending = await self._hear_one(record, heard)
+                await self._office.records.change(record, is_open=False, ending=ending)
             except TemporaryError as error:
                 self._log.warning("telegram.waits", reason=error.code)
-                return n
-            except Exception as error:  # noqa: BLE001 - one update must not stop all
-                self._log.exception(
-                    "alarm", alarm="telegram_failed", update=record.name
-                )
-                ending = f"failed: {getattr(error, 'code', 'internal')}"
+                return await self._office.clock.sleep(self._office.settings.look_s)
 
-            await self._office.records.change(record, is_open=False, ending=ending)
             self._log.info(
                 "telegram.heard",
                 update=record.name,
@@ -97,7 +109,17 @@ class Reception:
                 correlation_id=record.body["message_id"],
             )
 
-        return len(updates)
+        return None
+
+    async def _hear_one(self, record: DoorRecord, heard: Heard) -> str:
+        """How it ended; a bug of ours ends it too. Raises TemporaryError."""
+        try:
+            return await self._hear(record, heard)
+        except TemporaryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - one update must not stop all
+            self._log.exception("alarm", alarm="telegram_failed", update=record.name)
+            return f"failed: {getattr(error, 'code', 'internal')}"
 
     def _heard_in(self, record: DoorRecord) -> Heard:
         try:
@@ -118,3 +140,25 @@ class Reception:
                 return await self._hearing.moved(heard)
             case Ignored():
                 return f"ignored: {heard.reason}"
+
+
+def _by_chat(updates: list[_Update]) -> list[tuple[frozenset[int], list[_Update]]]:
+    """Updates of each chat, with the chats that must be heard together; pure.
+
+    A group that moves is heard under both of its ids, so that its order stays.
+    """
+    was = {
+        heard.new_chat_id: heard.chat_id
+        for _, heard in updates
+        if isinstance(heard, Moved)
+    }
+    found: dict[int, list[_Update]] = defaultdict(list)
+    for update in updates:
+        chat_id = getattr(update[1], "chat_id", 0)
+        found[was.get(chat_id, chat_id)].append(update)
+
+    now = {before: after for after, before in was.items()}
+    return [
+        (frozenset({chat_id, now.get(chat_id, chat_id)}), group)
+        for chat_id, group in found.items()
+    ]

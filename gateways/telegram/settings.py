@@ -43,4 +43,4 @@ class TelegramSettings:
     """How long one getUpdates may wait for news."""
 
     deadline_s: float = 20.0
-    """How long one call of the Bot API may take."""
+    """How long one call of the Bot API may take once connected, and to connect."""

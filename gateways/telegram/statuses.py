@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import structlog
 
-from contracts import ENDED, DoorRecord, RunRow, seconds_between
+from contracts import ENDED, DoorRecord, RunRow, TemporaryError, seconds_between
 from gateways.telegram.bot_api import BotApiError, message_id_of
 from gateways.telegram.hearing import leave, move
 from gateways.telegram.office import Office
@@ -45,7 +45,17 @@ class Statuses:
         for record in open_:
             at, _ = self._next.get(record.name, (now, 0.0))
             if at <= now:
-                await self._look_at(record, now)
+                await self._look_safely(record, now)
+
+    async def _look_safely(self, record: DoorRecord, now: float) -> None:
+        """A bug of ours ends one message, and stops no other."""
+        try:
+            await self._look_at(record, now)
+        except TemporaryError:
+            raise
+        except Exception:  # noqa: BLE001 - one run must not stop the others
+            self._log.exception("alarm", alarm="telegram_failed", run_id=record.name)
+            await self._office.records.change(record, is_open=False)
 
     async def _look_at(self, record: DoorRecord, now: float) -> None:
         office = self._office
@@ -114,12 +124,17 @@ class Statuses:
 
     async def _edit(self, record: DoorRecord, chat_id: int, text: str) -> None:
         office = self._office
-        await office.api.call(
-            "editMessageText",
-            chat_id=chat_id,
-            message_id=record.body["message_id"],
-            text=text,
-        )
+        try:
+            await office.api.call(
+                "editMessageText",
+                chat_id=chat_id,
+                message_id=record.body["message_id"],
+                text=text,
+            )
+        except BotApiError as error:
+            if error.kind != "not_modified":
+                raise
+
         office.pacing.sent(chat_id, office.clock.monotonic())
 
     async def _failed(

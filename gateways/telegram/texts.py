@@ -24,13 +24,13 @@ def tidy(text: str) -> str:
 
     At most 4,096 UTF-16 units. Direction marks and joiners are data, and stay.
     """
-    plain = unicodedata.normalize("NFC", text)
     kept = [
         one
-        for one in plain
+        for one in text
         if one in "\n\t" or unicodedata.category(one) not in ("Cc", "Cs")
     ]
-    words = _cut("".join(kept), MOST_UNITS).strip()
+    plain = unicodedata.normalize("NFC", "".join(kept))
+    words = _cut(plain, MOST_UNITS).strip()
     return words if any(_is_seen(one) for one in words) else ""
 
 

@@ -49,6 +49,7 @@ class _Message(_Lenient):
     text: str = ""
     caption: str = ""
     migrate_to_chat_id: int | None = None
+    media_group_id: str = ""
     voice: _File | None = None
     audio: _File | None = None
     video: _File | None = None
@@ -98,6 +99,8 @@ class Said(NamedTuple):
     text: str
     is_private: bool
     file: File | None = None
+    album: str = ""
+    """What the pictures that were sent together have in common."""
 
 
 class Pressed(NamedTuple):
@@ -220,6 +223,7 @@ def _in_message(update_id: int, message: _Message) -> Heard:
         text,
         message.chat.type == "private",
         file,
+        message.media_group_id,
     )
 
 

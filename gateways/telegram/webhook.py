@@ -30,7 +30,7 @@ def webhook(office: Office | None) -> Webhook:
         if office is None or not office.settings.secret:
             raise TemporaryError(code="webhook_not_configured")
 
-        shown = request.headers.get(_SECRET, "").encode()
+        shown = request.headers.get(_SECRET, "").encode(errors="surrogateescape")
         if not hmac.compare_digest(shown, office.settings.secret.encode()):
             raise PermanentError(code="invalid_credentials")
 

@@ -13,8 +13,8 @@ import pytest
 from pydantic import SecretStr
 
 from agents.conversation.desk import Desk
-from contracts import JsonObject, StoreUnavailable
-from gateways.telegram import hearing, pacing, statuses, texts
+from contracts import Channel, JsonObject, StoreUnavailable, delivery, stamp
+from gateways.telegram import hearing, pacing, post, records, statuses, texts
 from tests.flow.test_conversations import RULES, greeting
 from tests.flow.test_stages import FLOW, PRICES, QUOTE, SORTING
 from tests.support.api import Api
@@ -511,7 +511,8 @@ async def test_a_chat_that_is_flooded_waits_and_others_go_on(
     [
         (Fault(loses_reply=True), ["Yes."], "possibly_sent"),
         (Fault(400, "Bad Request: can't parse entities"), ["Yes."], "sent"),
-        (Fault(502, html=True), ["Yes."], "sent"),
+        (Fault(500), ["Yes."], "sent"),
+        (Fault(502, html=True), [], "possibly_sent"),
         (Fault(403, "Forbidden: bot was blocked by the user"), [], "refused"),
         (Fault(400, "Bad Request: message is too long"), [], "refused"),
     ],
@@ -550,6 +551,138 @@ async def test_a_group_that_moved_is_answered_where_it_is(telegram: Telegram) ->
 
     conversations = (await telegram.api.get("/conversations"))["items"]
     assert len(conversations) == 1
+
+
+async def test_a_group_that_moves_before_its_first_word_is_answered(
+    telegram: Telegram,
+) -> None:
+    telegram.provider.will(says("Yes."), says("Again."))
+    sender = {"id": ADA}
+    moved = message(1, -5, "", migrate_to_chat_id=-1001, sender=sender)
+
+    await telegram.push(moved, message(2, -1001, "Hi", sender=sender))
+    await telegram.arrived(-1001, 1)
+    await telegram.push(message(3, -1001, "Hi again", sender=sender))
+
+    assert await telegram.arrived(-1001, 2) == ["Yes.", "Again."]
+    assert len((await telegram.api.get("/conversations"))["items"]) == 1
+
+
+async def test_a_text_waits_as_long_as_telegram_is_away(
+    telegram: Telegram, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateways.telegram.pacing._FIRST_BACKOFF_S", 0.01)
+    monkeypatch.setattr("gateways.telegram.pacing._LONGEST_BACKOFF_S", 0.01)
+    telegram.provider.will(says("Yes."))
+    away = Fault(401, "Unauthorized")
+    telegram.bot.fail("sendMessage", *[away] * 25, chat_id=ADA)
+
+    await telegram.push(message(1, ADA, "Hi"))
+
+    assert await telegram.arrived(ADA, 1) == ["Yes."]
+
+
+async def test_a_failing_telegram_is_tried_ten_times(
+    telegram: Telegram, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateways.telegram.pacing._FIRST_BACKOFF_S", 0.01)
+    monkeypatch.setattr("gateways.telegram.pacing._LONGEST_BACKOFF_S", 0.01)
+    telegram.provider.will(says("Never."), says("Yes."))
+    telegram.bot.fail("sendMessage", *[Fault(500)] * 10, chat_id=ADA)
+
+    await telegram.push(message(1, ADA, "Hi"))
+    await telegram.push(message(2, ADA, "Hi again"))
+
+    assert await telegram.arrived(ADA, 1) == ["Yes."]
+    assert len(telegram.bot.of("sendMessage")) == 11
+
+
+async def test_one_chat_with_many_waiting_texts_holds_up_no_other(
+    telegram: Telegram, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(post, "_AT_ONCE", 2)
+    flood = Fault(429, "Too Many Requests", {"retry_after": 600})
+    telegram.bot.fail("sendMessage", flood, chat_id=EVE)
+    store = telegram.served.service.store.door_records
+    chat, at = (
+        Channel(kind="telegram", address=str(EVE)),
+        stamp(telegram.served.clock.now()),
+    )
+    for n in range(20):
+        text = delivery(f"{n}", id_=f"n:{n}", tenant="default", channel=chat, at=at)
+        await store.add(text)
+
+    telegram.provider.will(says("Yes."))
+    await telegram.push(message(1, ADA, "Hi"))
+
+    assert await telegram.arrived(ADA, 1) == ["Yes."]
+    assert telegram.bot.sent(EVE) == []
+
+
+async def test_a_store_that_fails_once_leaves_no_update_behind(
+    telegram: Telegram, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures = iter([True, True])
+    change = records.Records.change
+
+    async def fails(self: records.Records, record: Any, **more: Any) -> Any:
+        if "ending" in more and next(failures, False):
+            raise StoreUnavailable
+
+        return await change(self, record, **more)
+
+    monkeypatch.setattr(records.Records, "change", fails)
+    words = [f"Word {n}" for n in range(6)]
+    telegram.provider.will(*[says(f"To {word}") for word in words])
+
+    await telegram.push(*[message(n, ADA, word) for n, word in enumerate(words)])
+    await telegram.arrived(ADA, len(words), within_s=25)
+
+    row = (await telegram.api.get("/conversations"))["items"][0]
+    found = (await telegram.api.get(f"/conversations/{row['id']}/messages"))["items"]
+    assert [one["text"] for one in found if one["role"] == "user"] == words
+
+
+async def test_an_approver_who_comes_back_is_asked_again(telegram: Telegram) -> None:
+    blocked = Fault(403, "Forbidden: bot was blocked by the user")
+    telegram.bot.fail("sendMessage", blocked, chat_id=BOB)
+    telegram.provider.will(greeting("Bob"), says("Bob decides."), says("Hello."))
+    await telegram.push(message(1, ADA, "Greet Bob"))
+
+    async def was_tried() -> bool:
+        return any(
+            one.given["chat_id"] == BOB for one in telegram.bot.of("sendMessage")
+        )
+
+    assert await until(was_tried, within_s=15)
+    assert telegram.bot.sent(BOB) == []
+    await telegram.push(message(2, BOB, "I am back"))
+
+    assert any("waits for you" in one for one in await telegram.arrived(BOB, 2))
+
+
+async def test_an_album_gets_one_hint(telegram: Telegram) -> None:
+    photo = [{"file_id": "p", "file_size": 10}]
+    pictures = [
+        message(n, ADA, "", photo=photo, media_group_id="g1") for n in range(1, 4)
+    ]
+    telegram.provider.will(says("Yes."))
+
+    await telegram.push(*pictures, message(4, ADA, "Hi"))
+
+    hint, answer = await telegram.arrived(ADA, 2)
+    assert "Only text" in hint
+    assert answer == "Yes."
+
+
+async def test_a_secret_of_any_bytes_is_refused(telegram: Telegram) -> None:
+    url = f"{telegram.served.service.url}/telegram/webhook"
+    headers = {"X-Telegram-Bot-Api-Secret-Token": "\udcff"}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(url, json={}, headers=headers) as response,
+    ):
+        assert response.status == 401
 
 
 async def test_a_blocked_chat_hears_nothing_until_it_writes_again(

@@ -32,10 +32,11 @@ def told(code: int, description: str = "", **parameters: Any) -> bytes:
         (409, told(409, "Conflict"), "conflict"),
         (400, told(400, "Bad Request: message is too long"), "rejected"),
         (500, told(500, "Internal Server Error"), "server"),
-        (502, b"<html>Bad Gateway</html>", "server"),
-        (200, b"", "server"),
-        (200, b"[]", "server"),
-        (200, b'{"ok": "yes"}', "server"),
+        (502, b"<html>Bad Gateway</html>", "lost"),
+        (504, b"<html>Gateway Time-out</html>", "lost"),
+        (200, b"", "lost"),
+        (200, b"[]", "lost"),
+        (200, b'{"ok": "yes"}', "lost"),
     ],
 )
 def test_each_failure_has_a_name(status: int, text: bytes, kind: str) -> None:
@@ -46,7 +47,17 @@ def test_each_failure_has_a_name(status: int, text: bytes, kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "seconds"), [(7, 7.0), ("7", 7.0), (None, None), ("soon", None)]
+    ("given", "seconds"),
+    [
+        (7, 7.0),
+        ("7", 7.0),
+        (None, None),
+        ("soon", None),
+        (0, None),
+        (-1, None),
+        ("nan", None),
+        ("inf", 86_400.0),
+    ],
 )
 def test_when_to_come_back_is_read_leniently(given: Any, seconds: float | None) -> None:
     with pytest.raises(BotApiError) as caught:
