@@ -56,6 +56,10 @@ class Sweep:
         for approval in await self._approvals.due(now, limit=_AT_ONCE):
             await self._expire(approval)
 
+        for record in await self._decisions.untold(recorded_before=now, limit=_AT_ONCE):
+            self._found(record, "expiry_untold")
+            await self._docket.expire(record)
+
         if await self._docket.is_calm():
             await self._take_up_all(later(now, -self._settings.release_grace_s))
 

@@ -119,11 +119,19 @@ class MongoDecisions:
         self, *, recorded_before: Timestamp, limit: int
     ) -> tuple[DecisionRecord, ...]:
         """See Decisions."""
-        listing = Listing(
-            {"state": "approved", "recorded_at": {"$lt": recorded_before}},
-            (("recorded_at", 1),),
-            limit,
-            _FIELDS,
+        where = {"state": "approved", "recorded_at": {"$lt": recorded_before}}
+        return await self._oldest(where, limit)
+
+    async def untold(
+        self, *, recorded_before: Timestamp, limit: int
+    ) -> tuple[DecisionRecord, ...]:
+        """See Decisions."""
+        where = {"state": "expired", "settled_at": None}
+        return await self._oldest(
+            {**where, "recorded_at": {"$lt": recorded_before}}, limit
         )
+
+    async def _oldest(self, where: Document, limit: int) -> tuple[DecisionRecord, ...]:
+        listing = Listing(where, (("recorded_at", 1),), limit, _FIELDS)
         found = await self._database.many("decisions", listing)
         return tuple(map(_record, found))

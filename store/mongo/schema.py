@@ -149,6 +149,10 @@ _DOOR_RECORDS = {
     "door_arrivals": (),
 }
 
+_UNTOLD = {
+    "decisions": (_index("untold", "recorded_at", state="expired", settled_at=None),),
+}
+
 STEPS = (
     Step(1, "what the gate remembers", _GATE),
     Step(2, "runs", _RUNS),
@@ -156,5 +160,6 @@ STEPS = (
     Step(4, "what the doors need", _DOORS),
     Step(5, "conversations", _CONVERSATIONS),
     Step(6, "records of doors", _DOOR_RECORDS),
+    Step(7, "expiries that nobody was told of", _UNTOLD),
 )
 """How a database comes to these collections."""

@@ -80,6 +80,14 @@ class Decisions(Protocol):
         Their verdict may be the approval's. Oldest first.
         """
 
+    async def untold(
+        self, *, recorded_before: Timestamp, limit: int
+    ) -> tuple[DecisionRecord, ...]:
+        """Decisions, of all tenants, that expired unanswered and have no outcome yet.
+
+        Oldest first.
+        """
+
 
 class Approvals(Protocol):
     """Questions to people.

@@ -189,3 +189,15 @@ class SqliteDecisions:
         values = (recorded_before, limit)
         rows = await self._database.read(lambda c: many(c, sql, values))
         return tuple(map(_record, rows))
+
+    async def untold(
+        self, *, recorded_before: Timestamp, limit: int
+    ) -> tuple[DecisionRecord, ...]:
+        """See Decisions."""
+        sql = (
+            f"SELECT {_COLUMNS} FROM decisions WHERE state = 'expired' "
+            "AND settled_at IS NULL AND recorded_at < ? ORDER BY recorded_at LIMIT ?"
+        )
+        values = (recorded_before, limit)
+        rows = await self._database.read(lambda c: many(c, sql, values))
+        return tuple(map(_record, rows))

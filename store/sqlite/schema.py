@@ -281,6 +281,11 @@ CREATE TABLE policies (
 ) STRICT, WITHOUT ROWID;
 """
 
+_UNTOLD = """
+CREATE INDEX decisions_untold ON decisions (recorded_at)
+  WHERE state = 'expired' AND settled_at IS NULL;
+"""
+
 STEPS = (
     Step(1, "what the gate remembers", _GATE),
     Step(2, "runs", _RUNS),
@@ -289,6 +294,7 @@ STEPS = (
     Step(5, "the policy in force", _POLICIES),
     Step(6, "conversations", CONVERSATIONS),
     Step(7, "records of doors", DOOR_RECORDS),
+    Step(8, "expiries that nobody was told of", _UNTOLD),
 )
 """How a file comes to these tables."""
 

@@ -7,7 +7,7 @@ from typing import Any
 import anyio
 import pytest
 
-from contracts import Approval, CastVote, DecisionRecord
+from contracts import Approval, CastVote, DecisionRecord, Outcome
 from store import Store
 from tests.support.stored import TENANT, approval, approved, at, record, told
 
@@ -195,3 +195,17 @@ async def test_a_list_of_approvals_pages_newest_first_by_state(store: Store) -> 
     assert rest == ((opened[0],), None)
     everything = await store.approvals.page(TENANT, state=None, limit=9)
     assert len(everything.items) == 5
+
+
+async def test_an_expiry_is_untold_until_the_decision_has_its_outcome(
+    store: Store,
+) -> None:
+    said, opened = await asked(store)
+    await store.approvals.change(voted(opened, state="expired"), from_revision=1)
+
+    (found,) = await store.decisions.untold(recorded_before=at(9), limit=9)
+    ended = Outcome(decision_id=said.id, state="expired")
+    await store.decisions.settle(TENANT, said.id, ended, at(9))
+
+    assert found.id == said.id
+    assert await store.decisions.untold(recorded_before=at(9), limit=9) == ()

@@ -10,8 +10,9 @@ import pytest
 from pydantic import SecretStr
 
 from agents.conversation.telling import Telling
+from agents.coordinator.docket import Docket
 from agents.mail import Mail
-from contracts import Channel, JsonObject, PermanentError, new_id
+from contracts import Channel, JsonObject, PermanentError, StoreUnavailable, new_id
 from tests.flow.test_conversations import RULES, Chat, chat, greeting, provider
 from tests.support.definitions import asking
 from tests.support.polling import until
@@ -170,3 +171,24 @@ async def test_nobody_speaks_into_a_telegram_chat_over_http(chat: Chat) -> None:
 
     assert (said.status, made.status) == (422, 422)
     assert chat.provider.asked == []
+
+
+async def test_a_turn_hears_of_an_expiry_whose_teller_died(
+    chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deaths, expire = iter([True]), Docket.expire
+
+    async def dies(self: Docket, record: Any) -> None:
+        if next(deaths, False):
+            raise StoreUnavailable
+
+        await expire(self, record)
+
+    monkeypatch.setattr(Docket, "expire", dies)
+    chat.provider.will(greeting("Bob"), says("It expired."))
+    await chat.say("Greet Bob")
+
+    chat.served.clock.put_forward(86_500)
+
+    assert await says_last(chat, "It expired.")
+    assert next(deaths, None) is None

@@ -100,6 +100,7 @@ LISTS: dict[str, Call] = {
 """Every list of a tenant, with each of its filters."""
 
 SWEEPS: dict[str, Call] = {
+    "untold": lambda s: s.decisions.untold(recorded_before=AT, limit=5),
     "unperformed": lambda s: s.decisions.unperformed(recorded_before=AT, limit=5),
     "due approvals": lambda s: s.approvals.due(AT, limit=5),
     "unfinished effects": lambda s: s.effects.unfinished(claimed_before=AT, limit=5),
