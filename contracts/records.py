@@ -87,6 +87,11 @@ class KeyRow(Message):
     expires_at: Timestamp | None = None
     revoked_at: Timestamp | None = None
 
+    def is_alive(self, at: Timestamp) -> bool:
+        """Whether it was neither revoked nor has expired."""
+        expired = self.expires_at is not None and self.expires_at <= at
+        return self.revoked_at is None and not expired
+
 
 class FreezeRow(Message):
     """Something that stands still."""

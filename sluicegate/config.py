@@ -166,6 +166,7 @@ class ConversationSection(Section):
     max_output_tokens: Annotated[int, Field(ge=1, le=200_000)] = 2_000
     turn_model_calls: Annotated[int, Field(ge=1, le=100)] = 8
     turn_tokens: Annotated[int, Field(ge=1)] = 60_000
+    turn_cost: Annotated[float, Field(gt=0, le=1_000_000)] = 1.0
     turn_seconds: Annotated[int, Field(ge=1, le=3_600)] = 120
 
 

@@ -157,7 +157,7 @@ class Desk:
             kept = None
 
         if kept is not None and [one.n for one in kept.messages][-1:] == [last]:
-            return kept
+            return kept.model_copy(update={"summary": self.recollection.summary})
 
         conversations = self.means.store.conversations
         latest = await conversations.messages(

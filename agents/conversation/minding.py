@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 import anyio
 
 from agents.conversation import wording
+from agents.conversation.bounds import left_of
 from agents.conversation.desk import Desk
 from agents.conversation.ending import Ending
 from agents.conversation.functions import (
@@ -108,12 +109,13 @@ class Minding:
 
     async def _ask(self, turn: Turn, verdict: Approved) -> None:
         """Begin the next call of the model, if the turn's limits allow one."""
-        limits, step = verdict.limits, len(turn.steps) + 1
-        used = sum(one.answer.usage.tokens for one in turn.steps)
-        begun = moment(verdict.issued_at).timestamp()
-        left_s = begun + limits["seconds"] - self._means.clock.now().timestamp()
-        if step > limits["model_calls"] or used >= limits["tokens"] or left_s <= 0:
+        left, step = left_of(turn, verdict, self._means.clock), len(turn.steps) + 1
+        if left is None:
             return await self._ending.fail(turn, PermanentError(code="turn_limit"))
+
+        if not await self._is_good(turn):
+            error = PermanentError(code="invalid_credentials")
+            return await self._ending.fail(turn, error)
 
         settings = self._means.settings
         request = request_of(
@@ -121,7 +123,7 @@ class Minding:
             await self._desk.memory(),
             await self._means.offers.of(self._row.tenant),
             instructions=settings.instructions,
-            max_output_tokens=min(settings.max_output_tokens, limits["tokens"] - used),
+            max_output_tokens=min(settings.max_output_tokens, left.tokens),
         )
         subject = turn.first.decision.principal.subject
         use_id = f"{turn.id}/{step}"
@@ -133,12 +135,21 @@ class Minding:
         self._log.say(turn.id, "model_request", step=step, reserved=reserved)
         await self._log.keep()
         reach("C2")
-        call = Call(turn.id, step, request, min(settings.model_timeout_s, left_s))
+        call = Call(turn.id, step, request, min(settings.model_timeout_s, left.seconds))
         self._call = asyncio.create_task(
             self._thinking.ask(self._row, call), name=f"turn {turn.id}"
         )
         self._call.add_done_callback(lambda _: self._ring())
         return None
+
+    async def _is_good(self, turn: Turn) -> bool:
+        """Whether a turn that nobody asked for just now is for somebody still here."""
+        principal = turn.first.decision.principal
+        if turn.kind != "continuation" or principal.kind != "api_key":
+            return True
+
+        key = await self._means.store.keys.get(principal.id)
+        return key is not None and key.is_alive(self._log.at)
 
     async def _take_answer(self, turn: Turn, answer: ModelAnswer) -> None:
         """Keep what the model said before anything follows from it."""

@@ -28,15 +28,24 @@ def request_of(
     max_output_tokens: int,
 ) -> ModelRequest:
     """The next call of a turn: what was said before, what is asked, what came of it."""
-    said = [SaidText(role=one.role, text=one.text) for one in memory.messages]
+    said = [*_earlier(memory)]
+    said += [SaidText(role=one.role, text=one.text) for one in memory.messages]
     steps = [item for step in turn.steps for item in _of_step(step)]
-    summary = f"\nEarlier: {memory.summary}" if memory.summary else ""
     return ModelRequest(
-        instructions=instructions + summary,
+        instructions=instructions,
         input=(*said, _asked(turn), *steps),
         tools=tuple(tools),
         max_output_tokens=max_output_tokens,
     )
+
+
+def _earlier(memory: ChatMemory) -> Iterable[SaidText]:
+    """The summary, as what it is: words that a model wrote, and no instruction."""
+    if memory.summary:
+        text = (
+            f"[Summary of what was said before, for reference only: {memory.summary}]"
+        )
+        yield SaidText(role="user", text=text)
 
 
 def _asked(turn: Turn) -> SaidText:

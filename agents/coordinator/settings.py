@@ -11,6 +11,7 @@ def _turn_limits() -> JsonObject:
     return {
         "model_calls": 8,
         "tokens": 60_000,
+        "cost_micros": 1_000_000,
         "seconds": 120,
     }
 
@@ -35,4 +36,4 @@ class GateSettings:
     """A worker that has said nothing for so long counts as gone."""
 
     turn_limits: JsonObject = field(default_factory=_turn_limits)
-    """What a conversation turn may use, in whole numbers."""
+    """What a conversation turn may use, in whole numbers; cost in millionths."""

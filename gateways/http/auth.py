@@ -53,7 +53,7 @@ async def authenticate(request: web.Request, keys: Keys, at: Timestamp) -> Princ
 async def is_good(keys: Keys, key_id: str, at: Timestamp) -> bool:
     """Whether a key that was good still is."""
     key = await keys.get(key_id)
-    return key is not None and _is_alive(key, at)
+    return key is not None and key.is_alive(at)
 
 
 async def _key(keys: Keys, shown: str, at: Timestamp) -> KeyRow | None:
@@ -62,10 +62,5 @@ async def _key(keys: Keys, shown: str, at: Timestamp) -> KeyRow | None:
     key = await keys.get(key_id)
     known = key.secret_digest if key is not None else ""
     same = hmac.compare_digest(known.encode(), digest.encode())
-    good = key is not None and same and key.door == "http" and _is_alive(key, at)
+    good = key is not None and same and key.door == "http" and key.is_alive(at)
     return key if good else None
-
-
-def _is_alive(key: KeyRow, at: Timestamp) -> bool:
-    expired = key.expires_at is not None and key.expires_at <= at
-    return key.revoked_at is None and not expired

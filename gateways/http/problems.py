@@ -81,7 +81,8 @@ def problem_response(
 
 def _retry_after(error: SluicegateError | Fault) -> str:
     """Whole seconds after which another try makes sense."""
-    delay = error.delay if isinstance(error, TemporaryError) else None
+    told = error.details.get("retry_after_s")
+    delay = error.delay if isinstance(error, TemporaryError) else told
     return str(max(1, math.ceil(delay or 1)))
 
 

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from contracts import (
     ENDS_TURN,
+    Approved,
     Awaiting,
     BusUnavailable,
     Conflict,
@@ -37,11 +38,13 @@ from gateways.http.answering import respond
 from gateways.http.call import Call
 from gateways.http.idempotency import key_of
 from gateways.http.problems import json_response, problem_response
-from gateways.http.proposing import Answer
+from gateways.http.proposing import Answer, Patience
+from gateways.inbox import has_room
 
 _log = structlog.get_logger("http")
 
 _LOOK_AGAIN_S = 1.0
+_FIRST_PAUSE_S = 0.02
 _KEPT_S = 86_400
 _PAGE = 200
 
@@ -69,24 +72,45 @@ class Spoken(NamedTuple):
 
 
 async def speak(
-    call: Call, row: ConversationRow, text: str, timeout_s: float
+    call: Call, row: ConversationRow, text: str, patience: Patience
 ) -> web.Response:
-    """Say it, and answer with the reply if there is one in time."""
+    """Say it, and answer with the reply if it is wanted, and there is one in time."""
     async with call.door.bus.listen(words_of(row.id)) as heard:
         spoken = await say(call, row, text)
-        end = await ended(call, spoken, timeout_s, heard)
+        give_up = call.door.clock.monotonic() + patience.timeout_s
+        if patience.until == "none" or (
+            patience.until == "verdict" and await _is_approved(call, spoken, give_up)
+        ):
+            return await answer_to(call, spoken, None)
+
+        end = await ended(call, spoken, give_up, heard)
 
     return await answer_to(call, spoken, end)
+
+
+async def _is_approved(call: Call, spoken: Spoken, give_up: float) -> bool:
+    """Whether the gate lets the turn think; anything else it says ends the turn."""
+    door, pause_s, tenant = call.door, _FIRST_PAUSE_S, spoken.row.tenant
+    while door.clock.monotonic() < give_up and not door.closing.is_set():
+        record = await door.store.decisions.get(tenant, spoken.decision_id)
+        if record is not None:
+            return isinstance(record.verdict, Approved)
+
+        await door.clock.sleep(pause_s)
+        pause_s = min(pause_s * 2, _LOOK_AGAIN_S)
+
+    return False
 
 
 async def say(call: Call, row: ConversationRow, text: str) -> Spoken:
     """Lay a text into the inbox and ring; the same key again says it once.
 
     Raises InvalidInput for no text, Conflict ``idempotency_key_reused``, BusUnavailable
-    before anything is laid in.
+    before anything is laid in, TemporaryError ``rate_limited`` while the inbox is full.
     """
     words = _words(text)
     await call.door.bus.ping()
+    await has_room(call.door.store.conversations, row)
     item_id = f"said:{await _name(call, row, words)}"
     item = InboxItem(
         id=item_id,
@@ -122,14 +146,13 @@ async def say(call: Call, row: ConversationRow, text: str) -> Spoken:
 
 
 async def ended(
-    call: Call, spoken: Spoken, timeout_s: float, heard: AsyncIterator[Envelope]
+    call: Call, spoken: Spoken, give_up: float, heard: AsyncIterator[Envelope]
 ) -> TurnEvent | None:
-    """The end of the turn; None if it has not come in time.
+    """The end of the turn; None if it has not come when the clock shows ``give_up``.
 
     ``heard`` tells when to look; a hint that is lost costs a second.
     """
     door, end = call.door, None
-    give_up = door.clock.monotonic() + timeout_s
     if not spoken.is_new:
         end, spoken = await look(call, spoken)
 

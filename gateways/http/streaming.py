@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
 
 import anyio
 from aiohttp import web
@@ -20,27 +19,22 @@ from contracts import (
     Envelope,
     InvalidInput,
     JsonObject,
-    PermanentError,
     RunEvent,
     RunRow,
     SluicegateError,
     TemporaryError,
 )
 from contracts.envelope import RunEventSaid
-from gateways.http.auth import is_good
 from gateways.http.call import Call
 from gateways.http.connections import Connection
 from gateways.http.problems import problem
 from gateways.http.queries import integer
+from gateways.http.streams import HEARTBEAT_S, STALLED_S, KeyWatch, one_more
 from gateways.http.views import event_view
 
 _PAGE = 200
-_HEARTBEAT_S = 15.0
 _LOOK_AGAIN_S = 5.0
 """A stream that hears nothing looks into the store so often: hints may be lost."""
-
-_STALLED_S = 30.0
-"""A reader that takes nothing for so long is cut off."""
 
 _GOODBYE_S = 1.0
 _BUS_AWAY_S = 1.0
@@ -67,35 +61,8 @@ async def stream_events(call: Call, row: RunRow) -> web.StreamResponse:
     if end is not None and end.type in TERMINAL and after == last:
         return web.Response(status=204, headers=call.headers)
 
-    with _one_more(call):
+    with one_more(call):
         return await _stream(call, row, after)
-
-
-@contextmanager
-def _one_more(call: Call) -> Iterator[None]:
-    """A stream more of this key, while it lasts."""
-    open_, key, most = (
-        call.door.streams,
-        call.principal.id,
-        LIMITS["sse_streams_per_key"],
-    )
-    if call.door.closing.is_set():
-        raise TemporaryError(code="draining")
-
-    if open_[key] >= most:
-        raise PermanentError(
-            f"A key has at most {most} open streams.",
-            code="too_many_streams",
-            details={"limit": most},
-        )
-
-    open_[key] += 1
-    try:
-        yield
-    finally:
-        open_[key] -= 1
-        if not open_[key]:
-            del open_[key]
 
 
 async def _stream(call: Call, row: RunRow, after: int) -> EventSourceResponse:
@@ -105,8 +72,8 @@ async def _stream(call: Call, row: RunRow, after: int) -> EventSourceResponse:
     async with sse_response(
         call.request,
         headers=call.headers,
-        ping_interval=_HEARTBEAT_S,
-        send_timeout=_STALLED_S,
+        ping_interval=HEARTBEAT_S,
+        send_timeout=STALLED_S,
     ) as response:
         await _Stream(call, row, response, after).run()
 
@@ -123,7 +90,7 @@ class _Stream:
         self._row = row
         self._response = response
         self._sent = after
-        self._checked_at = call.door.clock.monotonic()
+        self._key = KeyWatch(call)
 
     async def run(self) -> None:
         """Send everything up to the run's end, and then say why it is over.
@@ -173,7 +140,7 @@ class _Stream:
             if error.code == "bus_backlog":
                 raise
 
-            await self._check_key()
+            await self._key.check()
             return await self._replay()
 
         return True
@@ -183,7 +150,7 @@ class _Stream:
         ended = await self._replay()
         while not ended:
             event = await self._next(heard)
-            await self._check_key()
+            await self._key.check()
             if event is None or event.seq > self._sent + 1:
                 ended = await self._replay()
             elif event.seq == self._sent + 1:
@@ -214,24 +181,13 @@ class _Stream:
             if len(page) < _PAGE:
                 return False
 
-            await self._check_key()
+            await self._key.check()
 
     async def _send(self, event: RunEvent) -> bool:
         line = {"type": "run.event", "event": event_view(event, payload=True)}
         await self._response.send(_json(line), id=str(event.seq), event=event.type)
         self._sent = event.seq
         return event.type in TERMINAL
-
-    async def _check_key(self) -> None:
-        """Raise ``invalid_credentials`` soon after the key has ended."""
-        door = self._call.door
-        now = door.clock.monotonic()
-        if now - self._checked_at < _HEARTBEAT_S:
-            return
-
-        self._checked_at = now
-        if not await is_good(door.store.keys, self._call.principal.id, door.at()):
-            raise PermanentError(code="invalid_credentials")
 
     def _ends(self) -> Iterator[Callable[[], Awaitable[object]]]:
         """What ends a stream from outside: it stalls, its reader goes, we close."""

@@ -13,7 +13,10 @@ from contracts import (
     BusUnavailable,
     ConversationRow,
     Envelope,
+    Fault,
     JsonObject,
+    SluicegateError,
+    TemporaryError,
     TextSaid,
     TurnEvent,
     UserSpoke,
@@ -22,9 +25,8 @@ from contracts import (
 from gateways.http.call import Call
 from gateways.http.problems import problem
 from gateways.http.speaking import Spoken, look, reply_view, say
+from gateways.http.streams import HEARTBEAT_S, STALLED_S, KeyWatch, one_more
 
-_HEARTBEAT_S = 15.0
-_STALLED_S = 30.0
 _LOOK_S = 1.0
 """How often the log is looked at, should a hint get lost."""
 
@@ -34,15 +36,23 @@ async def stream_reply(
 ) -> EventSourceResponse:
     """``delta`` as they come, then ``reply`` or ``error``, then ``end``.
 
-    A hint that is lost is no harm: the reply has every word. Raises what ``say`` does.
+    A hint that is lost is no harm: the reply has every word. Raises what ``say`` and
+    ``one_more`` do.
     """
+    with one_more(call):
+        return await _stream(call, row, text, timeout_s)
+
+
+async def _stream(
+    call: Call, row: ConversationRow, text: str, timeout_s: float
+) -> EventSourceResponse:
     async with call.door.bus.listen(words_of(row.id)) as heard:
         spoken = await say(call, row, text)
         async with sse_response(
             call.request,
             headers=call.headers,
-            ping_interval=_HEARTBEAT_S,
-            send_timeout=_STALLED_S,
+            ping_interval=HEARTBEAT_S,
+            send_timeout=STALLED_S,
             allow_all_methods=True,
         ) as response:
             reply = _Reply(call, response, spoken)
@@ -63,7 +73,9 @@ class _Reply:
         self._call = call
         self._response = response
         self._spoken = spoken
+        self._key = KeyWatch(call)
         self._end: TurnEvent | None = None
+        self._error: SluicegateError | None = None
         self._news = asyncio.Event()
 
     async def follow(self, heard: AsyncIterator[Envelope]) -> None:
@@ -79,34 +91,51 @@ class _Reply:
     async def finish(self) -> None:
         """Say how it ended, and that it is over."""
         try:
-            if self._end is None:
-                told = {"turn_id": self._spoken.turn_id, "state": "open"}
-                await self._say("open", told)
-            elif "error" in self._end.payload:
-                fault = self._end.payload["error"]
-                request_id = self._call.asked.request_id
-                told = problem(
-                    fault["code"], fault["message"], fault["details"], request_id
-                )
-                await self._say("error", told)
-            else:
-                await self._say("reply", reply_view(self._end))
-
+            await self._say(*self._ending())
             await self._say("end", {})
-        except ConnectionError:
+        except (ConnectionError, TimeoutError):
             return  # the reader has gone; the reply is in the history
 
+    def _ending(self) -> tuple[str, JsonObject]:
+        """The last event before ``end``."""
+        if self._end is None:
+            if self._error is not None:
+                return "error", self._problem(self._error)
+
+            return "open", {"turn_id": self._spoken.turn_id, "state": "open"}
+
+        if "error" in self._end.payload:
+            fault = Fault.model_validate(self._end.payload["error"])
+            return "error", self._problem(fault)
+
+        return "reply", reply_view(self._end)
+
+    def _problem(self, error: SluicegateError | Fault) -> JsonObject:
+        request_id = self._call.asked.request_id
+        return problem(error.code, error.message, error.details, request_id)
+
     async def _watch(self, scope: anyio.CancelScope) -> None:
+        try:
+            await self._wait_for_end()
+        except SluicegateError as error:
+            self._error = error
+
+        scope.cancel()
+
+    async def _wait_for_end(self) -> None:
+        """Raises SluicegateError."""
         door = self._call.door
-        while self._end is None and not door.closing.is_set():
+        while self._end is None:
+            if door.closing.is_set():
+                raise TemporaryError(code="draining")
+
+            await self._key.check()
             self._end, self._spoken = await look(self._call, self._spoken)
             if self._end is None:
                 with anyio.move_on_after(_LOOK_S):
                     await self._news.wait()
 
                 self._news.clear()
-
-        scope.cancel()
 
     async def _send_words(self, envelope: Envelope) -> None:
         words = envelope.body

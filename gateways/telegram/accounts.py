@@ -82,9 +82,8 @@ class Accounts:
         return key if key is not None and same and self._is_good(key) else None
 
     def _is_good(self, key: KeyRow) -> bool:
-        expired = key.expires_at is not None and key.expires_at <= self._office.at()
         ours = key.door == "telegram" and key.tenant == self._office.tenant
-        return ours and key.revoked_at is None and not expired
+        return ours and key.is_alive(self._office.at())
 
     async def _allowed(self, user_id: int, roles: tuple[Role, ...]) -> Principal:
         tenant, name = self._office.tenant, f"telegram:{user_id}"

@@ -19,6 +19,7 @@ from contracts import (
     derived_id,
     said,
 )
+from gateways.inbox import has_room
 from gateways.telegram.accounts import Accounts
 from gateways.telegram.office import Office, channel_of
 from gateways.telegram.settings import DOOR
@@ -105,6 +106,7 @@ class Hearing:
         self._typing.begin(heard.chat_id)
         item = InboxItem(id=f"said:{record.name}", kind="said", at=record.at, body=body)
         office = self._office
+        await has_room(office.store.conversations, row)
         await office.store.conversations.put(office.tenant, row.id, item)
         bell = UserSpoke(conversation_id=row.id)
         await office.bus.publish(

@@ -44,6 +44,7 @@ def _settings(parts: Parts) -> GateSettings:
         turn_limits={
             "model_calls": talk.turn_model_calls,
             "tokens": talk.turn_tokens,
+            "cost_micros": round(talk.turn_cost * 1_000_000),
             "seconds": talk.turn_seconds,
         },
         verdict_ttl_s=gate.verdict_ttl_s,

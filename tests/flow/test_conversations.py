@@ -354,8 +354,9 @@ async def test_what_was_said_long_ago_is_summed_up(chat: Chat) -> None:
     ]
     assert len(summing) == 1
     assert summing[0]["input"][0]["content"].startswith("user: Message 0")
-    assert "Earlier: Yes." in asked["instructions"]
-    assert len(asked["input"]) == 21
+    assert "Yes." not in asked["instructions"]
+    assert asked["input"][0]["content"].endswith("for reference only: Yes.]")
+    assert len(asked["input"]) == 22
     assert asked["input"][-1]["content"] == "How did I begin?"
 
 

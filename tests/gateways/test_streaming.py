@@ -216,7 +216,7 @@ async def test_a_stream_carries_the_headers_that_proxies_heed(
 async def test_a_quiet_stream_beats(
     doorway: Doorway, running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateways.http.streaming._HEARTBEAT_S", 0.01)
+    monkeypatch.setattr("gateways.http.streaming.HEARTBEAT_S", 0.01)
 
     async with heard(doorway.api, running.path) as (_, said_):
         await take(said_, 3)
@@ -256,7 +256,7 @@ async def test_a_key_has_so_many_streams_and_no_more(
 async def test_a_stream_ends_with_the_key_that_opened_it(
     doorway: Doorway, running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateways.http.streaming._HEARTBEAT_S", 0.01)
+    monkeypatch.setattr("gateways.http.streams.HEARTBEAT_S", 0.01)
     monkeypatch.setattr("gateways.http.streaming._LOOK_AGAIN_S", 0.1)
     eve = await doorway.holder("eve", "viewer")
     (key, *_) = (await doorway.store.keys.page(TENANT, limit=1)).items
@@ -272,7 +272,7 @@ async def test_a_stream_ends_with_the_key_that_opened_it(
 async def test_a_busy_stream_ends_with_its_key_as_well(
     doorway: Doorway, running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateways.http.streaming._HEARTBEAT_S", 0.01)
+    monkeypatch.setattr("gateways.http.streams.HEARTBEAT_S", 0.01)
     eve = await doorway.holder("eve", "viewer")
     (key, *_) = (await doorway.store.keys.page(TENANT, limit=1)).items
 

@@ -83,10 +83,11 @@ async def say(call: Call) -> web.StreamResponse:
         )
 
     timeout_s = words.timeout_s or patience.timeout_s
+    patience = patience._replace(timeout_s=timeout_s)
     if "text/event-stream" in call.request.headers.get("Accept", ""):
         return await stream_reply(call, row, words.text, timeout_s)
 
-    return await speak(call, row, words.text, timeout_s)
+    return await speak(call, row, words.text, patience)
 
 
 async def messages(call: Call) -> web.Response:
