@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from agents.conversation.turns import Turn
-from contracts import Approved, Clock, moment
+from contracts import Approved
 
 _MICROS = 1_000_000
 
@@ -17,13 +17,15 @@ class Left(NamedTuple):
     seconds: float
 
 
-def left_of(turn: Turn, verdict: Approved, clock: Clock) -> Left | None:
-    """What is left for the next call of the model; None if there may be none."""
+def left_of(turn: Turn, verdict: Approved, held_s: float) -> Left | None:
+    """What is left for the next call of the model; None if there may be none.
+
+    ``held_s`` is how long the turn has gone on here: an outage takes none of its time.
+    """
     limits, usages = verdict.limits, [one.answer.usage for one in turn.steps]
-    begun = moment(verdict.issued_at).timestamp()
     left = Left(
         limits["tokens"] - sum(one.tokens for one in usages),
-        begun + limits["seconds"] - clock.now().timestamp(),
+        limits["seconds"] - held_s,
     )
     spent_micros = sum(one.cost for one in usages) * _MICROS
     most_micros = limits.get("cost_micros")  # older verdicts have none

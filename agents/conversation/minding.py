@@ -52,6 +52,9 @@ class Minding:
         self._ending = ending
         self._ring = ring
         self._call: asyncio.Task[ModelAnswer] | None = None
+        self._held_since: dict[str, float] = {}
+        """When a turn began to think here."""
+
         self._thinking = thinking_of(means)
 
     async def go_on(self, turn: Turn, verdict: Approved) -> None:
@@ -109,7 +112,8 @@ class Minding:
 
     async def _ask(self, turn: Turn, verdict: Approved) -> None:
         """Begin the next call of the model, if the turn's limits allow one."""
-        left, step = left_of(turn, verdict, self._means.clock), len(turn.steps) + 1
+        now, step = self._means.clock.monotonic(), len(turn.steps) + 1
+        left = left_of(turn, verdict, now - self._held_since.setdefault(turn.id, now))
         if left is None:
             return await self._ending.fail(turn, PermanentError(code="turn_limit"))
 

@@ -23,6 +23,7 @@ from contracts import (
 from store import Store
 
 _AT_ONCE = 1_000
+_TURN = "conversation.turn"
 
 
 class Sweep:
@@ -44,6 +45,7 @@ class Sweep:
         self._approvals = store.approvals
         self._effects = store.effects
         self._runs = store.runs
+        self._conversations = store.conversations
         self._docket = docket
         self._voting = voting
         self._clock = clock
@@ -96,7 +98,7 @@ class Sweep:
         if now <= verdict.expires_at or await self._has_begun(record):
             if await self._docket.release_again(record, verdict):
                 self._found(record, "unperformed")
-        elif self._is_over(verdict, now) and not await self._is_open_runs(record):
+        elif self._is_over(verdict, now) and not await self._is_going_on(record, now):
             self._found(record, "verdict_expired")
             await self._docket.expire(record)
 
@@ -116,12 +118,18 @@ class Sweep:
         run_id = derived_id("run", record.id, "0")
         return await self._runs.get(record.tenant, run_id) is not None
 
-    async def _is_open_runs(self, record: DecisionRecord) -> bool:
-        """Whether a run that has not ended proposed it: then it ends it."""
-        if record.decision.proposer.kind != "run":
+    async def _is_going_on(self, record: DecisionRecord, now: Timestamp) -> bool:
+        """Whether an open run proposed it, or its turn is held: they end it."""
+        decision = record.decision
+        if decision.action == _TURN:
+            id_ = decision.conversation_id or ""
+            row = await self._conversations.get(record.tenant, id_)
+            return bool(row and row.lease and row.lease.until > now)
+
+        if decision.proposer.kind != "run":
             return False
 
-        run = await self._runs.get(record.tenant, record.decision.run_id or "")
+        run = await self._runs.get(record.tenant, decision.run_id or "")
         return run is not None and run.state.status not in ENDED
 
     def _found(self, record: DecisionRecord, what: str) -> None:

@@ -104,8 +104,9 @@ class _Folder:
         """Take a file in; what is wrong with it alone is told, and waits."""
         try:
             await self._take_in(file)
-        except TemporaryError:
-            raise
+        except TemporaryError as error:
+            self._watch.try_later(file, self._clock.monotonic())
+            self._log.warning("knowledge.waits", name=file.name, reason=error.code)
         except NotTaken as error:
             wait = self._watch.try_later(file, self._clock.monotonic())
             self._tell(file, str(error), again_in_s=wait)
@@ -142,8 +143,11 @@ class _Folder:
         head = await self._store.definitions.head(self._tenant, "knowledge", file.name)
         try:
             if head is not None and head.body.get("description", "").startswith(_FROM):
-                await self._proposals.delete(file.name)
+                await self._proposals.delete(file.name, head.version)
                 self._log.info("knowledge.deleted", name=file.name)
+        except TemporaryError as error:
+            self._watch.try_later(file, self._clock.monotonic())
+            self._log.warning("knowledge.waits", name=file.name, reason=error.code)
         except NotTaken as error:
             wait = self._watch.try_later(file, self._clock.monotonic())
             self._tell(file, str(error), again_in_s=wait)

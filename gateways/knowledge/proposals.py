@@ -13,6 +13,7 @@ from contracts import (
     Outcome,
     Principal,
     Proposer,
+    TemporaryError,
     digest,
     later,
     new_id,
@@ -44,6 +45,8 @@ class Proposals:
         self._store = store
         self._clock = clock
         self._counter = Counter(bus, store.decisions, "knowledge")
+        self._unanswered: dict[str, str] = {}
+        """The decision of each change that the gate did not answer, so far."""
 
     async def save(self, body: JsonObject) -> bool:
         """Save a body; whether it was another one before.
@@ -53,6 +56,10 @@ class Proposals:
         name = body["name"]
         head = await self._store.definitions.head(self._tenant, "knowledge", name)
         if head is not None and head.digest == digest(body):
+            args = {"name": name, "version": head.version}
+            if await self._is_asked_about("knowledge.delete", args):
+                raise NotTaken("A person is asked to delete it, and it is back.")
+
             return False
 
         version = head.version if head is not None else None
@@ -60,15 +67,25 @@ class Proposals:
         await self._propose("knowledge.save", args)
         return True
 
-    async def delete(self, name: str) -> None:
-        """Delete what has this name. Raises NotTaken, SluicegateError."""
-        await self._propose("knowledge.delete", {"name": name})
+    async def delete(self, name: str, version: int) -> None:
+        """Delete what has this name, unless it was saved again since.
+
+        Raises NotTaken, SluicegateError.
+        """
+        await self._propose("knowledge.delete", {"name": name, "version": version})
 
     async def _propose(self, action: Action, args: JsonObject) -> None:
         if await self._is_asked_about(action, args):
             raise NotTaken("A person is asked first.")
 
-        answer = await self._counter.propose(self._decision(action, args))
+        change = digest({"action": action, "args": args})
+        id_ = self._unanswered.pop(change, None) or new_id("dec")
+        try:
+            answer = await self._counter.propose(self._decision(id_, action, args))
+        except TemporaryError:
+            self._unanswered[change] = id_
+            raise
+
         if isinstance(answer, Outcome) and answer.state == "succeeded":
             return
 
@@ -85,10 +102,10 @@ class Proposals:
         page = await self._store.decisions.page(self._tenant, where, limit=_MOST_ASKED)
         return any(record.decision.args == args for record in page.items)
 
-    def _decision(self, action: Action, args: JsonObject) -> Decision:
+    def _decision(self, id_: str, action: Action, args: JsonObject) -> Decision:
         at = stamp(self._clock.now())
         return Decision(
-            id=new_id("dec"),
+            id=id_,
             action=action,
             args=args,
             proposer=Proposer(kind="system", id=_WHO),

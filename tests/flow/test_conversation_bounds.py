@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from agents.conversation.minding import Minding
 from contracts import LIMITS, StoreUnavailable
 from gateways.http import talking
 from sluicegate.config import ModelPrice
@@ -140,3 +141,21 @@ async def test_nobody_thinks_for_a_key_that_was_revoked(chat: Chat) -> None:
 
     assert await until(has_failed)
     assert len(chat.provider.asked) == 1
+
+
+async def test_an_outage_takes_nothing_of_a_turns_time(
+    chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    propose = Minding._propose
+
+    async def away(self: Minding, turn: Any) -> None:
+        await propose(self, turn)
+        chat.served.clock.put_forward(180)
+
+    monkeypatch.setattr(Minding, "_propose", away)
+    chat.provider.will(greeting("Ada"), says("Ada was greeted."))
+
+    answer = await chat.say("Greet Ada")
+
+    assert answer.status == 200, answer.body
+    assert answer.body["reply"]["text"].startswith("Ada was greeted.")

@@ -8,6 +8,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from tests.flow.test_decision_flow import ALLOW
 from tests.support.polling import until
 from tests.support.serving import Given, serving
 
@@ -99,3 +100,55 @@ async def test_a_change_that_was_refused_once_is_proposed_again(
         assert await until(is_refused, within_s=10)
         await served.api.call("DELETE", "/freeze?scope=tenant")
         assert await until(is_saved, within_s=30)
+
+
+@pytest.mark.timeout(90)
+@pytest.mark.parametrize(
+    ("again", "version", "ending"),
+    [("lamp: 8\n", 2, "failed"), ("lamp: 7\n", 1, "done")],
+)
+async def test_a_file_that_is_back_is_not_lost_to_a_late_deletion(
+    given: Given, tmp_path: Path, again: str, version: int, ending: str
+) -> None:
+    folder = anyio.Path(tmp_path / "knowledge")
+    await folder.mkdir()
+    file = folder / "prices.yaml"
+    await file.write_text("lamp: 7\n")
+    asking = {
+        "id": "ask-delete",
+        "when": "decision.action == 'knowledge.delete'",
+        "then": "ask",
+        "ask": {"approvers": ["role:approver"]},
+    }
+    gate = {"rules": (asking, ALLOW)}
+    async with serving(given(knowledge={"dir": str(folder)}, gate=gate)) as served:
+        api = served.api
+
+        async def version_is() -> int:
+            found = await api.call("GET", "/knowledge/prices")
+            return int(found.body["version"]) if found.status == 200 else 0
+
+        async def is_saved() -> bool:
+            return await version_is() > 0
+
+        async def is_asked() -> bool:
+            return bool((await api.get("/approvals?state=waiting"))["items"])
+
+        async def is_back() -> bool:
+            return await version_is() >= version
+
+        async def is_ended() -> bool:
+            found = (await api.get("/decisions?action=knowledge.delete"))["items"]
+            return [one["state"] for one in found] == [ending]
+
+        assert await until(is_saved, within_s=10)
+        await file.unlink()
+        assert await until(is_asked, within_s=10)
+        await file.write_text(again)
+        assert await until(is_back, within_s=10)
+        [asked] = (await api.get("/approvals?state=waiting"))["items"]
+        grace = await served.key("grace", "approver")
+        await grace.call("POST", f"/approvals/{asked['id']}/grant", {})
+
+        assert await until(is_ended, within_s=10)
+        assert await until(is_back, within_s=20)
