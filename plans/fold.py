@@ -179,8 +179,10 @@ def _node_retry(run: Progress, event: RunEvent) -> None:
         node.decision_id = None
         node.approved = False
 
-    if by not in ("policy", "gate"):
-        node.tried_from = event.payload["attempt"]
+    if by == "gate":
+        node.judged_again += 1
+    elif by != "policy":
+        node.count_from(event.payload["attempt"])
 
 
 def _tool_call(run: Progress, event: RunEvent) -> None:
@@ -238,7 +240,7 @@ def _model_told(run: Progress, event: RunEvent) -> None:
 
 def _wait_for_wish(node: NodeProgress) -> None:
     """The gate is asked about the next function, if there is one to ask about."""
-    node.tried_from = node.attempt
+    node.count_from(node.attempt)
     wish = node.wish
     judged = wish is not None and wish.decision_id is not None
     node.status = "waiting" if judged else "running"

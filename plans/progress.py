@@ -90,6 +90,9 @@ class NodeProgress:
     retries count from here.
     """
 
+    judged_again: int = 0
+    """Attempts since then that the gate was asked about once more: no retries."""
+
     input: JsonObject | None = None
     routes: tuple[str, ...] | None = None
     """The nodes it leads to; None until it has ended in some way."""
@@ -125,6 +128,15 @@ class NodeProgress:
 
     will: Will | None = None
     retry_at: Timestamp | None = None
+
+    @property
+    def tries(self) -> int:
+        """Attempts that its retry policy counts."""
+        return self.attempt - self.tried_from - self.judged_again + 1
+
+    def count_from(self, attempt: int) -> None:
+        """Retries count from this attempt."""
+        self.tried_from, self.judged_again = attempt, 0
 
     @property
     def wish(self) -> Wish | None:

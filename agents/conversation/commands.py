@@ -40,8 +40,8 @@ def parse(text: str) -> Command | None:
     if not text.startswith("/"):
         return None
 
-    word, _, rest = text[1:].strip().partition(" ")
-    name, given = word.partition("@")[0].lower(), rest.split()
+    word, *given = text[1:].split() or [""]
+    name = word.partition("@")[0].lower()
     if name in _PLAIN:
         return Command(name)
 

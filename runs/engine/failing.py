@@ -47,14 +47,13 @@ def consequence(
 
 def may_retry(node: PlanNode, progress: NodeProgress) -> bool:
     """Whether the policy allows another attempt; counted from a person's answer on."""
-    tried = progress.attempt - progress.tried_from + 1
-    return tried < retry_of(node, progress).max_attempts
+    return progress.tries < retry_of(node, progress).max_attempts
 
 
 def backoff_s(node: PlanNode, progress: NodeProgress, after_s: float | None) -> float:
     """Seconds until the next attempt: doubling, and not before it was allowed."""
-    tried = progress.attempt - progress.tried_from
-    wait = retry_of(node, progress).backoff_s * 2.0 ** min(tried, 32)
+    doublings = min(progress.tries - 1, 32)
+    wait = retry_of(node, progress).backoff_s * 2.0**doublings
     return max(min(wait, LONGEST_BACKOFF_S), after_s or 0.0)
 
 

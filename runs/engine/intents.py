@@ -142,13 +142,12 @@ def _intend_to_tell(walk: Walk, node: PlanNode) -> Notice:
 
 def _refuse(walk: Walk, node: PlanNode, refusal: Hold | Fault) -> None:
     known = walk.progress.node(node.id)
-    asked = known.attempt - known.tried_from
     wish = known.wish if node.prompt is not None else None
     if isinstance(refusal, Hold):
         walk.holds[node.id] = refusal
         if refusal.until is not None:
             walk.timers[node.id] = refusal.until
-    elif refusal.code == "verdict_expired" and asked < _MOST_ASKED:
+    elif refusal.code == "verdict_expired" and known.judged_again < _MOST_ASKED:
         settle(walk, node, "expired", refusal)
         again(walk, node, by="gate")
     elif wish is not None:

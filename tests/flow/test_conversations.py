@@ -298,11 +298,14 @@ async def test_calls_that_break_their_schema_are_told_to_the_model(
 async def test_commands_need_no_model_and_are_judged(chat: Chat) -> None:
     listed = await chat.say("/workflows")
     run = await chat.say("/run greet name=Ada")
+    lines = await chat.say("/run\ngreet\nname=Bo")
     refused = await chat.say("/run greet name=Eve")
     wrong = await chat.say("/dance")
 
     assert "greet" in listed.body["reply"]["text"]
-    assert run.body["reply"]["text"].startswith("Done: workflow.run greet.")
+    for answer in (run, lines):
+        assert answer.body["reply"]["text"].startswith("Done: workflow.run greet.")
+
     assert (refused.status, refused.body["rule"]) == (403, "not-eve")
     assert "/help" in wrong.body["reply"]["text"]
     assert chat.provider.asked == []

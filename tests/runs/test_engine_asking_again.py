@@ -162,6 +162,22 @@ async def test_a_tool_that_may_be_called_again_is_under_one_key(world: World) ->
     assert len(world.gate.proposed) == 1
 
 
+async def test_asking_the_gate_again_takes_no_retry_from_a_tool(world: World) -> None:
+    world.model.rule = Paying(("safe", '{"n": 1}'))
+    busy = Retryable(Fault(code="tool_unavailable", message="Busy."))
+    world.tools.answers("safe", busy, busy, Succeeded({"n": 1}))
+    patient = {**tool("safe"), "retry": {"max_attempts": 3, "backoff_s": 1}}
+    async with world.engine() as engine:
+        world.authority.not_admitted = [
+            VerdictRefused("Too late.", code="verdict_expired") for _ in range(2)
+        ]
+        await world.start(engine, asking(), STAGE, patient, USED[2])
+        await world.settle(60)
+
+    assert told(world.model.asked[-1]) == [{"state": "succeeded", "result": {"n": 1}}]
+    assert len(world.tools.calls) == 3
+
+
 async def test_a_call_that_was_lost_counts_beside_the_one_made_again(
     world: World,
 ) -> None:
