@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field, StringConstraints
 
@@ -43,9 +43,15 @@ class Offer(Message):
     input_schema: JsonObject
 
 
-def functions(
-    workflows: Sequence[Offer], tools: Sequence[Offer]
-) -> tuple[FunctionTool, ...]:
+class Offered(NamedTuple):
+    """What a model is told of a kind."""
+
+    shown: Sequence[Offer]
+    is_all: bool = True
+    """Whether there are no others, which may be called by a name the person knows."""
+
+
+def functions(workflows: Offered, tools: Offered) -> tuple[FunctionTool, ...]:
     """What is offered: nothing that there is nothing for."""
     offered = (
         ("run_workflow", "workflow", "Run a workflow and hear its result.", workflows),
@@ -58,7 +64,7 @@ def functions(
             parameters=_parameters(field, offers),
         )
         for name, field, told, offers in offered
-        if offers
+        if offers.shown
     )
     return (*acting, _ASKING) if acting else ()
 
@@ -127,17 +133,19 @@ def _given(call: FunctionCall) -> JsonObject:
     return given
 
 
-def _parameters(field: str, offers: Sequence[Offer]) -> JsonObject:
+def _parameters(field: str, offers: Offered) -> JsonObject:
+    names = {"enum": [offer.name for offer in offers.shown]} if offers.is_all else {}
     return {
         "type": "object",
         "properties": {
-            field: {"type": "string", "enum": [offer.name for offer in offers]},
+            field: {"type": "string", **names},
             "input": {"type": "object"},
         },
         "required": [field, "input"],
     }
 
 
+_MORE = "- There are more: the person may name one."
 _NO_PARAMETERS = "The arguments are an object of the function's parameters."
 _ASKING = FunctionTool(
     name=ASK_USER,
@@ -154,12 +162,13 @@ _ASKING = FunctionTool(
 )
 
 
-def _listed(offers: Sequence[Offer]) -> str:
-    return "\n".join(
+def _listed(offers: Offered) -> str:
+    lines = [
         f"- {offer.name}: {offer.description or 'no description'}; "
         f"input: {_short(offer.input_schema)}"
-        for offer in offers
-    )
+        for offer in offers.shown
+    ]
+    return "\n".join(lines if offers.is_all else [*lines, _MORE])
 
 
 def _short(value: Any) -> str:

@@ -160,7 +160,7 @@ class Minding:
         self._call = None
         plain, step = answer.plain(), turn.asked
         many = len(answer.calls) > MOST_CALLS
-        if answer.ending == "completed" and not many and (answer.text or answer.calls):
+        if answer.ending == "completed" and not many and _says_something(answer):
             self._log.say(turn.id, "model_response", step=step, answer=plain)
             await self._log.keep()
             reach("C3")
@@ -169,6 +169,7 @@ class Minding:
 
         code = "too_many_calls" if many else answer.code or "llm_bad_output"
         self._log.say(turn.id, "model_error", step=step, answer=plain, code=code)
+        await self._log.keep()
         await self._settle(turn, answer)
         details = {"retry_after_s": answer.retry_after_s, "model": answer.model}
         message = answer.message if answer.code else ""
@@ -265,6 +266,12 @@ class Minding:
 def awaits(one: Proposed) -> bool:
     """Whether a person is asked about it."""
     return isinstance(one.verdict, Awaiting) and one.outcome is None
+
+
+def _says_something(answer: ModelAnswer) -> bool:
+    """Whether there is a text or a call, and each call has an id of its own."""
+    ids = {one.call_id for one in answer.calls}
+    return len(ids) == len(answer.calls) and bool(answer.text or ids)
 
 
 def _reply(turn: Turn, *words: str) -> str:

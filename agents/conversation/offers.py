@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 
-from agents.conversation.functions import Offer, functions
+from agents.conversation.functions import Offer, Offered, functions
 from contracts import Clock, FunctionTool, JsonObject
 from contracts.definitions import DefinitionKind, Head
 from store import Definitions
@@ -31,14 +31,17 @@ class Offers:
             return kept
 
         found = functions(
-            [_workflow(head) for head in await self._heads(tenant, "workflow")],
-            [_tool(head) for head in await self._heads(tenant, "tool")],
+            await self._offered(tenant, "workflow", _workflow),
+            await self._offered(tenant, "tool", _tool),
         )
         self._kept[tenant] = (now + _KEPT_S, found)
         return found
 
-    async def _heads(self, tenant: str, kind: DefinitionKind) -> Sequence[Head]:
-        return (await self._definitions.page(tenant, kind, limit=_MOST)).items
+    async def _offered(
+        self, tenant: str, kind: DefinitionKind, offer: Callable[[Head], Offer]
+    ) -> Offered:
+        page = await self._definitions.page(tenant, kind, limit=_MOST)
+        return Offered([offer(head) for head in page.items], page.next is None)
 
 
 def _workflow(head: Head) -> Offer:

@@ -29,6 +29,10 @@ _LEFT_OVER = 20
 """So many messages beyond the last ones wait before they are summed up."""
 
 _MOST_AT_ONCE = 100
+_MOST_CHARS = 60_000
+_MOST_OF_ONE = 8_000
+"""So much of one message is read."""
+
 _MOST_TOKENS = 600
 _INSTRUCTIONS = """\
 Sum up this conversation so that it can go on without its earlier messages: who wants
@@ -74,11 +78,11 @@ class Summing:
         if self.is_under_way or not self.is_due:
             return
 
-        known, messages = self._desk.recollection, self._desk.book.messages
+        messages = self._desk.book.messages
         self._failed_at = messages
-        self._upto = min(messages - SHORT_MEMORY, known.summarised + _MOST_AT_ONCE)
-        request = await self._request()
-        use_id, row = f"{self._desk.row.id}/summary/{self._upto}", self._desk.row
+        request = await self._request(messages - SHORT_MEMORY)
+        row = self._desk.row
+        use_id = f"{row.id}/summary/{self._upto}/{messages}"
         try:
             self._reserved = await self._thinking.afford(
                 row, row.subject, use_id, request
@@ -117,15 +121,26 @@ class Summing:
 
         self._call = None
 
-    async def _request(self) -> ModelRequest:
+    async def _request(self, upto: int) -> ModelRequest:
+        """As many messages as go into one call, up to this one; at least one."""
         desk, known = self._desk, self._desk.recollection
         said = await desk.means.store.conversations.messages(
             desk.row.tenant,
             desk.row.id,
             after=known.summarised,
-            limit=self._upto - known.summarised,
+            limit=min(upto - known.summarised, _MOST_AT_ONCE),
         )
-        lines = [f"{one.role}: {one.text}" for one in said]
+        lines: list[str] = []
+        self._upto, left = known.summarised, _MOST_CHARS
+        for one in said:
+            line = f"{one.role}: {one.text[:_MOST_OF_ONE]}"
+            left -= len(line)
+            if lines and left < 0:
+                break
+
+            lines.append(line)
+            self._upto += 1
+
         before = [f"Earlier summary: {known.summary}"] if known.summary else []
         return ModelRequest(
             instructions=_INSTRUCTIONS,

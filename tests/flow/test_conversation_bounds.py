@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
+from agents.conversation import offers, summing
 from agents.conversation.minding import Minding
 from contracts import LIMITS, StoreUnavailable
 from gateways.http import talking
@@ -159,3 +161,57 @@ async def test_an_outage_takes_nothing_of_a_turns_time(
 
     assert answer.status == 200, answer.body
     assert answer.body["reply"]["text"].startswith("Ada was greeted.")
+
+
+@pytest.mark.timeout(90)
+async def test_a_long_past_is_summed_up_piece_by_piece(
+    chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(summing, "_MOST_CHARS", 40)
+    chat.provider.will(says("Yes."))
+    for n in range(20):
+        await chat.say(f"Message {n}")
+
+    async def summed_up() -> list[int]:
+        log = await chat.log()
+        made = [one["payload"] for one in log if one["type"] == "summary_made"]
+        return [one["upto"] for one in made]
+
+    async def is_begun() -> bool:
+        return bool(await summed_up())
+
+    assert await until(is_begun)
+    pieces = [
+        one["input"][0]["content"]
+        for one in chat.provider.asked
+        if one["instructions"].startswith("Sum up")
+    ]
+    assert pieces[0] == "user: Message 0\n\nassistant: Yes."
+    assert (await summed_up())[0] == 2
+
+
+async def test_two_calls_under_one_id_are_no_answer(chat: Chat) -> None:
+    given = {"workflow": "greet", "input": {"name": "Ada"}}
+    whole = says("", ("run_workflow", given), ("run_workflow", given))
+    same = [re.sub(rb"call_\d", b"call_0", piece) for piece in whole.pieces]
+    chat.provider.will(Reply(same))
+
+    answer = await chat.say("Greet both")
+
+    assert answer.code == "llm_bad_output"
+
+
+async def test_a_model_is_told_that_there_is_more(
+    chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(offers, "_MOST", 1)
+    await chat.served.api.post("/workflows", {**greet(), "name": "greet-again"})
+    chat.provider.will(says("Hello."))
+
+    await chat.say("Hi")
+
+    [run] = [
+        one for one in chat.provider.asked[0]["tools"] if one["name"] == "run_workflow"
+    ]
+    assert run["description"].endswith("There are more: the person may name one.")
+    assert "enum" not in run["parameters"]["properties"]["workflow"]
