@@ -152,6 +152,7 @@ def folder_at(place: Path) -> Path:
 _FUNCTION = {name: LOOK_UP[name] for name in ("name", "description", "parameters")}
 
 
+@pytest.mark.timeout(60)  # three processes start one after the other
 async def test_an_agent_of_the_older_form_is_saved_and_answers(
     terminal: Terminal, tmp_path: Path
 ) -> None:
