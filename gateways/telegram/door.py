@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any
 
 import anyio
 import structlog
@@ -30,7 +31,7 @@ _ASK_S = 1.0
 _LOOK_AT_RUNS_S = 1.0
 _EXPIRE_S = 3_600.0
 
-_Work = Callable[[], Awaitable[None]]
+_Work = Callable[[], Coroutine[Any, Any, None]]
 
 
 @asynccontextmanager
@@ -93,7 +94,7 @@ class _Shift:
             parts["webhook"] = self._set_webhook
 
         tasks = [
-            asyncio.create_task(_run(work), name=f"telegram {name}")
+            asyncio.create_task(work(), name=f"telegram {name}")
             for name, work in parts.items()
         ]
         try:
@@ -166,7 +167,3 @@ class _Shift:
                 self._log.warning("telegram.webhook", reason=error.message)
                 await self._office.clock.sleep(pause_s)
                 pause_s = min(pause_s * 2, 60.0)
-
-
-async def _run(work: _Work) -> None:
-    await work()

@@ -21,6 +21,7 @@ from contracts import (
 )
 from gateways.inbox import has_room
 from gateways.telegram.accounts import Accounts
+from gateways.telegram.chats import addresses_of, come_back, leave, move
 from gateways.telegram.office import Office, channel_of
 from gateways.telegram.settings import DOOR
 from gateways.telegram.texts import start_in, tidy
@@ -50,7 +51,7 @@ class Hearing:
 
     async def hear(self, record: DoorRecord, heard: Said) -> str:
         """Take in a message; how it ended, for the record. Raises TemporaryError."""
-        await self._is_back(heard.chat_id)
+        await come_back(self._office, heard.chat_id)
         text = tidy(heard.text)
         start = start_in(text)
         if start is not None and (start.payload or not start.is_valid):
@@ -74,7 +75,7 @@ class Hearing:
     async def left(self, heard: Left) -> str:
         """A chat wants messages no more, or wants them again."""
         if not heard.is_gone:
-            await self._is_back(heard.chat_id)
+            await come_back(self._office, heard.chat_id)
             return "back"
 
         await leave(self._office, heard.chat_id)
@@ -134,15 +135,10 @@ class Hearing:
     async def _found(self, chat_id: int) -> ConversationRow | None:
         """The chat's conversation, begun here or where the chat was before."""
         office = self._office
-        record = await office.records.get("chat", str(chat_id))
-        was = record.body.get("was") if record is not None else None
-        for address in (was, chat_id):
-            if address is not None:
-                row = await office.store.conversations.at(
-                    office.tenant, DOOR, str(address)
-                )
-                if row is not None:
-                    return row
+        for address in await addresses_of(office, chat_id):
+            row = await office.store.conversations.at(office.tenant, DOOR, address)
+            if row is not None:
+                return row
 
         return None
 
@@ -159,31 +155,6 @@ class Hearing:
         ending = "bound" if bound else "not_bound"
         self._log.info("telegram.account", ending=ending, user_id=heard.user_id)
         return ending
-
-    async def _is_back(self, chat_id: int) -> None:
-        """Who writes wants to be answered."""
-        record = await self._office.records.get("chat", str(chat_id))
-        if record is not None and record.body.get("is_gone"):
-            await self._office.records.change(record, is_gone=False)
-
-
-async def leave(office: Office, chat_id: int) -> None:
-    """Remember that a chat wants no messages."""
-    gone = {"is_gone": True}
-    stored, ours = await office.records.add("chat", str(chat_id), gone, kept_s=None)
-    if not ours:
-        await office.records.change(stored, **gone)
-
-
-async def move(office: Office, chat_id: int, new_chat_id: int) -> None:
-    """Remember that a chat has another id now, in both directions."""
-    for name, body in (
-        (str(chat_id), {"now": new_chat_id}),
-        (str(new_chat_id), {"was": chat_id}),
-    ):
-        stored, ours = await office.records.add("chat", name, body, kept_s=None)
-        if not ours and not body.items() <= stored.body.items():
-            await office.records.change(stored, **body)
 
 
 def _why(answer: object) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Hashable
+from collections.abc import Callable, Collection, Coroutine, Hashable
 from typing import Any
 
 
@@ -21,12 +21,10 @@ class Lanes:
         return not any(key in self._busy for key in keys)
 
     def begin(
-        self, keys: Collection[Hashable], work: Callable[[], Awaitable[None]]
+        self, keys: Collection[Hashable], work: Callable[[], Coroutine[Any, Any, None]]
     ) -> None:
         """Work on keys that are free. ``work`` answers for its own failures."""
-        task = asyncio.create_task(
-            _run(work), name=f"{self._name} {min(map(str, keys))}"
-        )
+        task = asyncio.create_task(work(), name=f"{self._name} {min(map(str, keys))}")
         self._busy.update(dict.fromkeys(keys, task))
         task.add_done_callback(lambda _: self._end(keys))
 
@@ -46,7 +44,3 @@ class Lanes:
             task.cancel()
 
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _run(work: Callable[[], Awaitable[None]]) -> None:
-    await work()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+
+import structlog
 
 from bus import Bus
 from contracts import (
@@ -18,6 +21,7 @@ from contracts import (
     Principal,
     Proposer,
     Refused,
+    TemporaryError,
     Timestamp,
     delivery,
     later,
@@ -29,6 +33,8 @@ from gateways.telegram.pacing import Pacing
 from gateways.telegram.records import Records
 from gateways.telegram.settings import DOOR, TelegramSettings
 from store import Store
+
+_log = structlog.get_logger(DOOR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +107,18 @@ class Office:
         stored, _ = await self.store.door_records.add(record)
         self.goes_out.set()
         return stored
+
+    async def keep_looking(
+        self, look: Callable[[], Awaitable[None]], bell: asyncio.Event
+    ) -> None:
+        """Look whenever a bell rings, and now and then, until cancelled."""
+        while True:
+            try:
+                await look()
+            except TemporaryError as error:
+                _log.warning("telegram.waits", reason=error.code)
+
+            await self.rest(bell)
 
     async def rest(self, bell: asyncio.Event) -> None:
         """Return when a bell rings, or when it is time to look all the same."""

@@ -46,7 +46,7 @@ class Polling:
 
     async def fetch(self) -> None:
         """Fetch once, and keep what came. Raises BotApiError, StoreUnavailable."""
-        poll_s = self._office.settings.poll_s
+        poll_s, before = self._office.settings.poll_s, self._offset
         updates = await self._office.api.call(
             "getUpdates",
             longer_s=poll_s,
@@ -60,4 +60,6 @@ class Polling:
                 self._offset = id_of(raw) + 1
             except BadUpdate:
                 self._log.warning("telegram.ignored", reason="bad_update")
-                await self._office.clock.sleep(_FIRST_PAUSE_S)
+
+        if updates and self._offset == before:
+            await self._office.clock.sleep(_FIRST_PAUSE_S)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,7 +12,7 @@ import structlog
 
 from contracts import DoorRecord, TemporaryError
 from gateways.telegram.bot_api import BotApiError, message_id_of
-from gateways.telegram.hearing import leave, move
+from gateways.telegram.chats import id_now, is_gone, leave, move
 from gateways.telegram.lanes import Lanes
 from gateways.telegram.office import Office
 from gateways.telegram.settings import DOOR
@@ -20,9 +21,6 @@ from gateways.telegram.statuses import follow
 from gateways.telegram.typing import Typing
 
 _AT_ONCE = 500
-_MORE = 4
-"""So many times as much is read if all of that must wait."""
-
 _PATIENCE_S = 60.0
 """Who must wait longer is parked, and looked at again when its time has come."""
 
@@ -68,32 +66,17 @@ class Post:
     async def work(self) -> None:
         """Send whatever comes, until cancelled."""
         try:
-            while True:
-                try:
-                    await self.look()
-                except TemporaryError as error:
-                    self._log.warning("telegram.waits", reason=error.code)
-
-                await self._office.rest(self._office.goes_out)
+            await self._office.keep_looking(self.look, self._office.goes_out)
         finally:
             self._leaving = True
             await self._lanes.close(CLOSE_S)
 
     async def look(self) -> None:
-        """Begin to send to every chat that has something waiting.
-
-        Should the first of what waits have to wait longer, more of it is read.
-        """
+        """Begin to send to every chat that has something waiting."""
         self._office.pacing.forget(self._office.clock.monotonic())
-        limit = _AT_ONCE
-        while True:
-            waiting = await self._office.records.waiting("delivery", limit)
-            if await self._begin(waiting) or len(waiting) < limit:
-                return
+        await self._office.records.until_begun("delivery", _AT_ONCE, self._begin)
 
-            limit *= _MORE
-
-    async def _begin(self, waiting: tuple[DoorRecord, ...]) -> bool:
+    async def _begin(self, waiting: Sequence[DoorRecord]) -> bool:
         """Whether there was a chat to begin with."""
         began, chats = False, defaultdict[str, list[DoorRecord]](list)
         for record in waiting:
@@ -103,7 +86,10 @@ class Post:
             if not self._lanes.are_free([address]):
                 continue
 
-            chat_id, now = await self._chat_of(address), self._office.clock.monotonic()
+            chat_id, now = (
+                await id_now(self._office, address),
+                self._office.clock.monotonic(),
+            )
             if self._office.pacing.wait_s(chat_id, now) <= _PATIENCE_S:
                 self._lanes.begin([address], partial(self._send_all, records, chat_id))
                 began = True
@@ -128,8 +114,7 @@ class Post:
 
     async def _send(self, record: DoorRecord, chat_id: int) -> bool:
         """Send the parts that were not sent; False if the chat must wait."""
-        chat = await self._office.records.get("chat", str(chat_id))
-        if chat is not None and chat.body.get("is_gone"):
+        if await is_gone(self._office, chat_id):
             reason = "the chat wants no messages"
             await self._end(record, "refused", reason, kind="blocked")
             return True
@@ -258,12 +243,6 @@ class Post:
         self._log.info(
             "telegram.delivery", delivery=record.name, state=state, reason=reason
         )
-
-    async def _chat_of(self, address: str) -> int:
-        """The id that a chat has now."""
-        record = await self._office.records.get("chat", address)
-        now = record.body.get("now") if record is not None else None
-        return int(now or address)
 
 
 def _markup(record: DoorRecord) -> Any:

@@ -19,6 +19,7 @@ from contracts import (
 )
 from gateways.telegram.accounts import Accounts
 from gateways.telegram.bot_api import BotApiError
+from gateways.telegram.chats import is_gone
 from gateways.telegram.office import Office
 from gateways.telegram.settings import DOOR
 from gateways.telegram.updates import Pressed
@@ -68,7 +69,7 @@ class Asking:
                 self._asked.add(name)
 
     async def _ask(self, name: str, approval: Approval, user_id: int) -> bool:
-        """Whether the question has arrived. Every step may be made again."""
+        """Whether nothing is left to do. Every step may be made again."""
         office = self._office
         told = await office.records.get("delivery", f"asked:{name}")
         if told is not None:
@@ -86,13 +87,14 @@ class Asking:
 
     async def _ask_again(self, told: DoorRecord, user_id: int) -> bool:
         """Send a question again that did not arrive, once its chat takes messages."""
-        if told.is_open or told.body.get("state") != "refused":
-            return not told.is_open
+        if told.is_open:
+            return False
 
-        chat = await self._office.records.get("chat", str(user_id))
-        is_gone = chat is not None and chat.body.get("is_gone", False)
-        if is_gone or told.body.get("kind") not in _PASSING:
-            return not is_gone
+        if told.body["state"] != "refused" or told.body.get("kind") not in _PASSING:
+            return True
+
+        if await is_gone(self._office, user_id):
+            return False
 
         await self._office.records.change(told, is_open=True, state=None, tries=0)
         self._office.goes_out.set()

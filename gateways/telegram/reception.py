@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from functools import partial
 
 import structlog
@@ -29,8 +30,6 @@ from gateways.telegram.updates import (
 )
 
 _AT_ONCE = 200
-_MORE = 4
-"""So many times as much is read if all of that is under way."""
 
 _Update = tuple[DoorRecord, Heard]
 
@@ -62,35 +61,23 @@ class Reception:
     async def work(self) -> None:
         """Hear whatever comes, until cancelled."""
         try:
-            while True:
-                try:
-                    await self.look()
-                except TemporaryError as error:
-                    self._log.warning("telegram.waits", reason=error.code)
-
-                await self._office.rest(self._office.came_in)
+            await self._office.keep_looking(self.look, self._office.came_in)
         finally:
             await self._lanes.close()
 
     async def look(self) -> None:
-        """Begin to hear every chat that nobody hears yet. Raises TemporaryError.
+        """Begin to hear every chat that nobody hears yet. Raises TemporaryError."""
+        await self._office.records.until_begun("update", _AT_ONCE, self._begin)
 
-        Should the first of what waits be under way already, more of it is read.
-        """
-        limit, began = _AT_ONCE, False
-        while not began:
-            waiting = await self._office.records.waiting("update", limit)
-            for chats, updates in _by_chat(
-                [(one, self._heard_in(one)) for one in waiting]
-            ):
-                if self._lanes.are_free(chats):
-                    self._lanes.begin(chats, partial(self._hear_chat, updates))
-                    began = True
+    async def _begin(self, waiting: Sequence[DoorRecord]) -> bool:
+        """Whether there was a chat to begin with."""
+        began = False
+        for chats, updates in _by_chat([(one, self._heard_in(one)) for one in waiting]):
+            if self._lanes.are_free(chats):
+                self._lanes.begin(chats, partial(self._hear_chat, updates))
+                began = True
 
-            if len(waiting) < limit:
-                return
-
-            limit *= _MORE
+        return began
 
     async def _hear_chat(self, updates: list[_Update]) -> None:
         """Hear a chat's updates; one that must wait keeps those after it waiting."""

@@ -10,6 +10,7 @@ the message that tells of it.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Literal
 
 from contracts import Clock, DoorRecord, JsonObject, later, stamp
@@ -19,6 +20,9 @@ from store import DoorRecords
 Kind = Literal[
     "update", "delivery", "account", "code", "button", "asked", "chat", "status"
 ]
+
+_MORE = 4
+"""So many times as much is read if all of what was read must wait."""
 
 DAY_S = 86_400.0
 KEPT_S = 30 * DAY_S
@@ -63,6 +67,24 @@ class Records:
     async def waiting(self, kind: Kind, limit: int) -> tuple[DoorRecord, ...]:
         """Open records, first added first."""
         return await self._records.waiting(self._tenant, DOOR, kind, limit=limit)
+
+    async def until_begun(
+        self,
+        kind: Kind,
+        at_once: int,
+        begin: Callable[[Sequence[DoorRecord]], Awaitable[bool]],
+    ) -> None:
+        """Offer what waits to ``begin``: ever more of it, until that began something.
+
+        So what must wait longer holds up nothing behind it.
+        """
+        limit = at_once
+        while True:
+            found = await self.waiting(kind, limit)
+            if await begin(found) or len(found) < limit:
+                return
+
+            limit *= _MORE
 
     async def named(self, kind: Kind, limit: int) -> tuple[DoorRecord, ...]:
         """All of a kind."""

@@ -10,7 +10,7 @@ import structlog
 
 from contracts import ENDED, DoorRecord, RunRow, TemporaryError, seconds_between
 from gateways.telegram.bot_api import BotApiError, message_id_of
-from gateways.telegram.hearing import leave, move
+from gateways.telegram.chats import leave, move
 from gateways.telegram.office import Office
 from gateways.telegram.settings import DOOR
 
