@@ -8,7 +8,7 @@ from store import Conversations
 _RETRY_S = 5.0
 
 
-async def has_room(conversations: Conversations, row: ConversationRow) -> None:
+async def check_room(conversations: Conversations, row: ConversationRow) -> None:
     """Return if one more text may be laid in.
 
     Raises TemporaryError ``rate_limited``, StoreUnavailable.

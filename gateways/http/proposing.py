@@ -123,6 +123,13 @@ async def answered_before(
     return _answer_of(record)
 
 
+async def judged(
+    call: Call, decision_id: str, timeout_s: float
+) -> DecisionRecord | None:
+    """The record of a decision somebody else proposes; None if it does not come."""
+    return await _polled(call, decision_id, timeout_s, lambda _: True)
+
+
 async def settled(
     call: Call, decision_id: str, timeout_s: float
 ) -> DecisionRecord | None:

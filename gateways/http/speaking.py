@@ -38,13 +38,12 @@ from gateways.http.answering import respond
 from gateways.http.call import Call
 from gateways.http.idempotency import key_of
 from gateways.http.problems import json_response, problem_response
-from gateways.http.proposing import Answer, Patience
-from gateways.inbox import has_room
+from gateways.http.proposing import Answer, Patience, judged
+from gateways.inbox import check_room
 
 _log = structlog.get_logger("http")
 
 _LOOK_AGAIN_S = 1.0
-_FIRST_PAUSE_S = 0.02
 _KEPT_S = 86_400
 _PAGE = 200
 
@@ -78,9 +77,7 @@ async def speak(
     async with call.door.bus.listen(words_of(row.id)) as heard:
         spoken = await say(call, row, text)
         give_up = call.door.clock.monotonic() + patience.timeout_s
-        if patience.until == "none" or (
-            patience.until == "verdict" and await _is_approved(call, spoken, give_up)
-        ):
+        if not await _wants_reply(call, spoken, patience):
             return await answer_to(call, spoken, None)
 
         end = await ended(call, spoken, give_up, heard)
@@ -88,18 +85,13 @@ async def speak(
     return await answer_to(call, spoken, end)
 
 
-async def _is_approved(call: Call, spoken: Spoken, give_up: float) -> bool:
-    """Whether the gate lets the turn think; anything else it says ends the turn."""
-    door, pause_s, tenant = call.door, _FIRST_PAUSE_S, spoken.row.tenant
-    while door.clock.monotonic() < give_up and not door.closing.is_set():
-        record = await door.store.decisions.get(tenant, spoken.decision_id)
-        if record is not None:
-            return isinstance(record.verdict, Approved)
+async def _wants_reply(call: Call, spoken: Spoken, patience: Patience) -> bool:
+    """Whether the caller waits for the turn's end, which any verdict but yes is."""
+    if patience.until != "verdict":
+        return patience.until == "outcome"
 
-        await door.clock.sleep(pause_s)
-        pause_s = min(pause_s * 2, _LOOK_AGAIN_S)
-
-    return False
+    record = await judged(call, spoken.decision_id, patience.timeout_s)
+    return record is None or not isinstance(record.verdict, Approved)
 
 
 async def say(call: Call, row: ConversationRow, text: str) -> Spoken:
@@ -110,7 +102,7 @@ async def say(call: Call, row: ConversationRow, text: str) -> Spoken:
     """
     words = _words(text)
     await call.door.bus.ping()
-    await has_room(call.door.store.conversations, row)
+    await check_room(call.door.store.conversations, row)
     item_id = f"said:{await _name(call, row, words)}"
     item = InboxItem(
         id=item_id,

@@ -19,7 +19,7 @@ from contracts import (
     derived_id,
     said,
 )
-from gateways.inbox import has_room
+from gateways.inbox import check_room
 from gateways.telegram.accounts import Accounts
 from gateways.telegram.chats import addresses_of, come_back, leave, move
 from gateways.telegram.office import Office, channel_of
@@ -107,7 +107,7 @@ class Hearing:
         self._typing.begin(heard.chat_id)
         item = InboxItem(id=f"said:{record.name}", kind="said", at=record.at, body=body)
         office = self._office
-        await has_room(office.store.conversations, row)
+        await check_room(office.store.conversations, row)
         await office.store.conversations.put(office.tenant, row.id, item)
         bell = UserSpoke(conversation_id=row.id)
         await office.bus.publish(

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from agents.conversation import offers, summing
 from agents.conversation.minding import Minding
 from contracts import LIMITS, StoreUnavailable
-from gateways.http import talking
+from gateways.http import reply_stream
 from sluicegate.config import ModelPrice
 from tests.flow.test_conversations import (
     RULES,
@@ -66,7 +66,7 @@ async def test_a_stream_whose_store_goes_away_says_so(
     async def away(*_: Any) -> None:
         raise StoreUnavailable
 
-    monkeypatch.setattr(talking, "look", away)
+    monkeypatch.setattr(reply_stream, "look", away)
     chat.provider.will(says("Hello."))
 
     events = await _streamed(chat, "Hi")

@@ -25,8 +25,8 @@ from gateways.http.lists import page_response
 from gateways.http.problems import json_response
 from gateways.http.proposing import Proposed
 from gateways.http.queries import an_id, only
+from gateways.http.reply_stream import stream_reply
 from gateways.http.speaking import speak
-from gateways.http.talking import stream_reply
 from gateways.http.views import conversation_view, turn_view
 from store import Page
 
@@ -82,10 +82,11 @@ async def say(call: Call) -> web.StreamResponse:
             f"This conversation is held in {row.channel.kind}; write there."
         )
 
-    timeout_s = words.timeout_s or patience.timeout_s
-    patience = patience._replace(timeout_s=timeout_s)
+    if words.timeout_s:
+        patience = patience._replace(timeout_s=words.timeout_s)
+
     if "text/event-stream" in call.request.headers.get("Accept", ""):
-        return await stream_reply(call, row, words.text, timeout_s)
+        return await stream_reply(call, row, words.text, patience.timeout_s)
 
     return await speak(call, row, words.text, patience)
 

@@ -17,7 +17,7 @@ from gateways.http.queries import (
     order,
     text,
 )
-from gateways.http.streaming import stream_events
+from gateways.http.run_stream import stream_events
 from gateways.http.views import event_view
 from gateways.http.waiting import named_run
 from store import EventFilter

@@ -216,7 +216,7 @@ async def test_a_stream_carries_the_headers_that_proxies_heed(
 async def test_a_quiet_stream_beats(
     doorway: Doorway, running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateways.http.streaming.HEARTBEAT_S", 0.01)
+    monkeypatch.setattr("gateways.http.run_stream.HEARTBEAT_S", 0.01)
 
     async with heard(doorway.api, running.path) as (_, said_):
         await take(said_, 3)
@@ -257,7 +257,7 @@ async def test_a_stream_ends_with_the_key_that_opened_it(
     doorway: Doorway, running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gateways.http.streams.HEARTBEAT_S", 0.01)
-    monkeypatch.setattr("gateways.http.streaming._LOOK_AGAIN_S", 0.1)
+    monkeypatch.setattr("gateways.http.run_stream._LOOK_AGAIN_S", 0.1)
     eve = await doorway.holder("eve", "viewer")
     (key, *_) = (await doorway.store.keys.page(TENANT, limit=1)).items
 
