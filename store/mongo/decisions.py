@@ -119,19 +119,19 @@ class MongoDecisions:
         self, *, recorded_before: Timestamp, limit: int
     ) -> tuple[DecisionRecord, ...]:
         """See Decisions."""
-        where = {"state": "approved", "recorded_at": {"$lt": recorded_before}}
-        return await self._oldest(where, limit)
+        return await self._oldest({"state": "approved"}, recorded_before, limit)
 
     async def untold(
         self, *, recorded_before: Timestamp, limit: int
     ) -> tuple[DecisionRecord, ...]:
         """See Decisions."""
         where = {"state": "expired", "settled_at": None}
-        return await self._oldest(
-            {**where, "recorded_at": {"$lt": recorded_before}}, limit
-        )
+        return await self._oldest(where, recorded_before, limit)
 
-    async def _oldest(self, where: Document, limit: int) -> tuple[DecisionRecord, ...]:
-        listing = Listing(where, (("recorded_at", 1),), limit, _FIELDS)
+    async def _oldest(
+        self, where: Document, recorded_before: Timestamp, limit: int
+    ) -> tuple[DecisionRecord, ...]:
+        which = {**where, "recorded_at": {"$lt": recorded_before}}
+        listing = Listing(which, (("recorded_at", 1),), limit, _FIELDS)
         found = await self._database.many("decisions", listing)
         return tuple(map(_record, found))

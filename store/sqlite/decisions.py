@@ -182,21 +182,21 @@ class SqliteDecisions:
         self, *, recorded_before: Timestamp, limit: int
     ) -> tuple[DecisionRecord, ...]:
         """See Decisions."""
-        sql = (
-            f"SELECT {_COLUMNS} FROM decisions "
-            "WHERE state = 'approved' AND recorded_at < ? ORDER BY recorded_at LIMIT ?"
-        )
-        values = (recorded_before, limit)
-        rows = await self._database.read(lambda c: many(c, sql, values))
-        return tuple(map(_record, rows))
+        return await self._oldest("state = 'approved'", recorded_before, limit)
 
     async def untold(
         self, *, recorded_before: Timestamp, limit: int
     ) -> tuple[DecisionRecord, ...]:
         """See Decisions."""
+        where = "state = 'expired' AND settled_at IS NULL"
+        return await self._oldest(where, recorded_before, limit)
+
+    async def _oldest(
+        self, where: str, recorded_before: Timestamp, limit: int
+    ) -> tuple[DecisionRecord, ...]:
         sql = (
-            f"SELECT {_COLUMNS} FROM decisions WHERE state = 'expired' "
-            "AND settled_at IS NULL AND recorded_at < ? ORDER BY recorded_at LIMIT ?"
+            f"SELECT {_COLUMNS} FROM decisions "
+            f"WHERE {where} AND recorded_at < ? ORDER BY recorded_at LIMIT ?"
         )
         values = (recorded_before, limit)
         rows = await self._database.read(lambda c: many(c, sql, values))
