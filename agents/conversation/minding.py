@@ -26,10 +26,12 @@ from agents.conversation.turns import Proposed, Turn
 from contracts import (
     CODES,
     ENDED,
+    Action,
     Approved,
     Awaiting,
     Decision,
     InvalidInput,
+    JsonObject,
     ModelAnswer,
     PermanentError,
     derived_id,
@@ -53,7 +55,7 @@ class Minding:
         self._ring = ring
         self._call: asyncio.Task[ModelAnswer] | None = None
         self._held_since: dict[str, float] = {}
-        """When a turn began to think here."""
+        """When a turn began to think here, by a clock that only goes forward."""
 
         self._thinking = thinking_of(means)
 
@@ -160,7 +162,7 @@ class Minding:
         self._call = None
         plain, step = answer.plain(), turn.asked
         many = len(answer.calls) > MOST_CALLS
-        if answer.ending == "completed" and not many and _says_something(answer):
+        if answer.ending == "completed" and not many and _is_usable(answer):
             self._log.say(turn.id, "model_response", step=step, answer=plain)
             await self._log.keep()
             reach("C3")
@@ -179,7 +181,7 @@ class Minding:
 
     async def _propose(self, turn: Turn) -> None:
         """Log the decisions of an answer's calls, then send them."""
-        step, first = turn.steps[-1], turn.first.decision
+        step = turn.steps[-1]
         decisions: dict[str, Decision] = {}
         results: dict[str, str] = {}
         questions: dict[str, str] = {}
@@ -200,18 +202,8 @@ class Minding:
                 results[call.call_id] = json.dumps(told)
                 continue
 
-            at = self._log.at
-            decisions[call.call_id] = Decision(
-                id=derived_id("dec", turn.id, len(turn.steps), n),
-                action=action,
-                args=args,
-                proposer=PROPOSER,
-                principal=first.principal,
-                channel=first.channel,
-                conversation_id=self._row.id,
-                created_at=at,
-                not_after=later(at, self._means.settings.verdict_ttl_s),
-            )
+            id_ = derived_id("dec", turn.id, len(turn.steps), n)
+            decisions[call.call_id] = self._decision(turn, id_, action, args)
 
         plain = {call_id: one.plain() for call_id, one in decisions.items()}
         more = {"questions": questions} if questions else {}
@@ -225,6 +217,22 @@ class Minding:
 
         if not decisions:
             self._ring()  # nothing is to be heard of: the model is told at once
+
+    def _decision(
+        self, turn: Turn, id_: str, action: Action, args: JsonObject
+    ) -> Decision:
+        at, first = self._log.at, turn.first.decision
+        return Decision(
+            id=id_,
+            action=action,
+            args=args,
+            proposer=PROPOSER,
+            principal=first.principal,
+            channel=first.channel,
+            conversation_id=self._row.id,
+            created_at=at,
+            not_after=later(at, self._means.settings.verdict_ttl_s),
+        )
 
     async def _is_settled(self, turn: Turn) -> bool:
         """Whether all that the last answer began has come to something."""
@@ -268,7 +276,7 @@ def awaits(one: Proposed) -> bool:
     return isinstance(one.verdict, Awaiting) and one.outcome is None
 
 
-def _says_something(answer: ModelAnswer) -> bool:
+def _is_usable(answer: ModelAnswer) -> bool:
     """Whether there is a text or a call, and each call has an id of its own."""
     ids = {one.call_id for one in answer.calls}
     return len(ids) == len(answer.calls) and bool(answer.text or ids)

@@ -104,12 +104,8 @@ class _Folder:
         """Take a file in; what is wrong with it alone is told, and waits."""
         try:
             await self._take_in(file)
-        except TemporaryError as error:
-            self._watch.try_later(file, self._clock.monotonic())
-            self._log.warning("knowledge.waits", name=file.name, reason=error.code)
-        except NotTaken as error:
-            wait = self._watch.try_later(file, self._clock.monotonic())
-            self._tell(file, str(error), again_in_s=wait)
+        except (TemporaryError, NotTaken) as error:
+            self._put_off(file, error)
         except OSError as error:
             wait = self._watch.try_later(file, self._clock.monotonic())
             reason = str(error)
@@ -145,14 +141,18 @@ class _Folder:
             if head is not None and head.body.get("description", "").startswith(_FROM):
                 await self._proposals.delete(file.name, head.version)
                 self._log.info("knowledge.deleted", name=file.name)
-        except TemporaryError as error:
-            self._watch.try_later(file, self._clock.monotonic())
-            self._log.warning("knowledge.waits", name=file.name, reason=error.code)
-        except NotTaken as error:
-            wait = self._watch.try_later(file, self._clock.monotonic())
-            self._tell(file, str(error), again_in_s=wait)
+        except (TemporaryError, NotTaken) as error:
+            self._put_off(file, error)
         else:
             self._watch.forget(file)
+
+    def _put_off(self, file: File, error: TemporaryError | NotTaken) -> None:
+        """Try it again later; it is an alarm if somebody said no."""
+        wait = self._watch.try_later(file, self._clock.monotonic())
+        if isinstance(error, TemporaryError):
+            self._log.warning("knowledge.waits", name=file.name, reason=error.code)
+        else:
+            self._tell(file, str(error), again_in_s=wait)
 
     def _tell(self, file: File, reason: str, **more: float) -> None:
         self._alarm("knowledge_invalid", name=file.name, reason=reason, **more)
