@@ -248,6 +248,19 @@ class StoreUnavailable(TemporaryError):
     code = "store_unavailable"
 
 
+class InboxFull(TemporaryError):
+    """So much waits in an inbox already that nothing more is said into it."""
+
+    code = "rate_limited"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            f"{most} messages wait for an answer in this conversation already.",
+            details={"limit": most},
+            delay=5.0,
+        )
+
+
 class BusUnavailable(TemporaryError):
     """The bus did not take the message."""
 

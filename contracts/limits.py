@@ -23,7 +23,7 @@ LIMITS: dict[str, int] = {
     "graph_fan_out": 100,
     "event_payload_bytes": 16_384,
     "run_output_bytes": 8_388_608,
-    "inbox_texts": 100,
+    "inbox_items": 100,
     "sse_buffered_events": 1_000,
     "sse_streams_per_key": 50,
     "connections_per_address": 256,

@@ -33,11 +33,21 @@ _KEPT_S = 86_400
 _IN_FLIGHT_S = 15.0
 """After so long a request without a recorded decision was cut off."""
 
-_PATIENCE_S = 2.0
+AGAIN_S = 2.0
+"""How long a request waits for what an earlier one of the same key still waits for."""
+
 _NEVER_JUDGED = frozenset(
     {"gate_unavailable", "bus_backlog", "redis_unavailable", "draining"}
 )
 """With these nothing happened and nothing will."""
+
+
+class Kept(NamedTuple):
+    """A key with what it names."""
+
+    row: IdempotencyRow
+    first: bool
+    """Whether nobody had it before."""
 
 
 class Claimed(NamedTuple):
@@ -64,28 +74,45 @@ async def claim(call: Call, proposed: Proposed) -> Claimed:
 
     Raises ``idempotency_key_invalid``, ``idempotency_key_reused``.
     """
-    key = key_of(call)
-    if key is None:
+    kept = await keep_key(call, call.asked.route, _fingerprint(proposed))
+    if kept is None:
         return Claimed(replace(proposed, decision_id=call.asked.decision_id))
+
+    return Claimed(replace(proposed, decision_id=kept.row.decision_id), *kept)
+
+
+async def keep_key(call: Call, route: str, fingerprint: str) -> Kept | None:
+    """Keep the caller's key for a day, or find it kept; None if there is none.
+
+    Raises ``idempotency_key_invalid``, ``idempotency_key_reused`` for another body.
+    """
+    key = _key_of(call)
+    if key is None:
+        return None
 
     at = call.door.at()
     row = IdempotencyRow(
         tenant=call.tenant,
         subject=call.principal.subject,
-        route=call.asked.route,
+        route=route,
         key=key,
-        fingerprint=_fingerprint(proposed),
+        fingerprint=fingerprint,
         decision_id=call.asked.decision_id,
         created_at=at,
         expires_at=later(at, _KEPT_S),
     )
     reach("B1")
-    stored, first = await call.door.store.idempotency.claim(row)
+    kept = Kept(*await call.door.store.idempotency.claim(row))
     reach("B2")
-    if stored.fingerprint != row.fingerprint:
+    if kept.row.fingerprint != fingerprint:
         raise Conflict(code="idempotency_key_reused")
 
-    return Claimed(replace(proposed, decision_id=stored.decision_id), stored, first)
+    return kept
+
+
+def is_in_flight(call: Call, row: IdempotencyRow) -> bool:
+    """Whether the request that first had the key may still wait for its answer."""
+    return later(row.created_at, _IN_FLIGHT_S) > call.door.at()
 
 
 async def propose_claimed(call: Call, claimed: Claimed, patience: Patience) -> Answer:
@@ -130,7 +157,7 @@ async def _forget(call: Call, row: IdempotencyRow) -> None:
     await keys.forget(row.tenant, row.subject, row.route, row.key)
 
 
-def key_of(call: Call) -> str | None:
+def _key_of(call: Call) -> str | None:
     """The caller's Idempotency-Key. Raises ``idempotency_key_invalid``."""
     given = call.request.headers.getall(_HEADER, [])
     if not given:
@@ -160,8 +187,8 @@ async def _earlier(call: Call, row: IdempotencyRow) -> tuple[str, Answer | None]
     cut off and lapsed is followed by another one, the same for all who ask again.
     """
     decision_id = row.decision_id
-    in_flight = later(row.created_at, _IN_FLIGHT_S) > call.door.at()
-    patience_s = _PATIENCE_S if in_flight else 0
+    in_flight = is_in_flight(call, row)
+    patience_s = AGAIN_S if in_flight else 0
     answer = await answered_before(call, decision_id, patience_s)
     while answer is not None and _has_lapsed(answer):
         decision_id = derived_id("dec", decision_id, "again")

@@ -12,39 +12,36 @@ from aiohttp import web
 
 from contracts import (
     ENDS_TURN,
+    LIMITS,
     Approved,
     Awaiting,
     BusUnavailable,
-    Conflict,
     ConversationRow,
     DecisionRecord,
     Envelope,
     Fault,
-    IdempotencyRow,
     InboxItem,
     InvalidInput,
     JsonObject,
     Refused,
+    TemporaryError,
     TurnEvent,
     UserSpoke,
     digest,
     first_decision_of,
-    later,
     said,
     turn_id_of,
     words_of,
 )
 from gateways.http.answering import respond
 from gateways.http.call import Call
-from gateways.http.idempotency import key_of
+from gateways.http.idempotency import AGAIN_S, is_in_flight, keep_key
 from gateways.http.problems import json_response, problem_response
 from gateways.http.proposing import Answer, Patience, judged
-from gateways.inbox import check_room
 
 _log = structlog.get_logger("http")
 
 _LOOK_AGAIN_S = 1.0
-_KEPT_S = 86_400
 _PAGE = 200
 
 
@@ -58,6 +55,9 @@ class Spoken(NamedTuple):
 
     is_new: bool = True
     """Whether it was laid in just now, so that its turn has not ended before."""
+
+    in_flight: bool = False
+    """Whether an earlier request of the same key may still wait for the reply."""
 
     @property
     def turn_id(self) -> str:
@@ -73,14 +73,23 @@ class Spoken(NamedTuple):
 async def speak(
     call: Call, row: ConversationRow, text: str, patience: Patience
 ) -> web.Response:
-    """Say it, and answer with the reply if it is wanted, and there is one in time."""
+    """Say it, and answer with the reply if it is wanted, and there is one in time.
+
+    Raises what ``say`` does, and ``request_in_progress`` while an earlier request of
+    the same key waits.
+    """
     async with call.door.bus.listen(words_of(row.id)) as heard:
         spoken = await say(call, row, text)
-        give_up = call.door.clock.monotonic() + patience.timeout_s
+        wait_s = patience.timeout_s
+        give_up = call.door.clock.monotonic() + (
+            min(wait_s, AGAIN_S) if spoken.in_flight else wait_s
+        )
         if not await _wants_reply(call, spoken, patience):
             return await answer_to(call, spoken, None)
 
         end = await ended(call, spoken, give_up, heard)
+        if end is None and spoken.in_flight:
+            raise TemporaryError(code="request_in_progress")
 
     return await answer_to(call, spoken, end)
 
@@ -98,12 +107,12 @@ async def say(call: Call, row: ConversationRow, text: str) -> Spoken:
     """Lay a text into the inbox and ring; the same key again says it once.
 
     Raises InvalidInput for no text, Conflict ``idempotency_key_reused``, BusUnavailable
-    before anything is laid in, TemporaryError ``rate_limited`` while the inbox is full.
+    before anything is laid in, InboxFull.
     """
     words = _words(text)
     await call.door.bus.ping()
-    await check_room(call.door.store.conversations, row)
-    item_id = f"said:{await _name(call, row, words)}"
+    kept = await keep_key(call, f"{call.asked.route} {row.id}", digest({"text": words}))
+    item_id = f"said:{kept.row.decision_id if kept else call.asked.message_id}"
     item = InboxItem(
         id=item_id,
         kind="said",
@@ -118,8 +127,10 @@ async def say(call: Call, row: ConversationRow, text: str) -> Spoken:
     spoken = Spoken(row, item_id, row.state.seq)
     call.headers["X-Decision-Id"] = spoken.decision_id
     call.headers["X-Correlation-Id"] = call.asked.message_id
-    if not await call.door.store.conversations.put(row.tenant, row.id, item):
-        spoken = spoken._replace(after=0, is_new=False)
+    conversations, most = call.door.store.conversations, LIMITS["inbox_items"]
+    if not await conversations.put(row.tenant, row.id, item, most=most):
+        in_flight = kept is not None and is_in_flight(call, kept.row)
+        spoken = spoken._replace(after=0, is_new=False, in_flight=in_flight)
 
     bell = said(
         UserSpoke(conversation_id=row.id),
@@ -243,26 +254,3 @@ def _words(text: str) -> str:
         raise InvalidInput("There is no text.", code="invalid")
 
     return words
-
-
-async def _name(call: Call, row: ConversationRow, text: str) -> str:
-    """What the text is called: the same for the same Idempotency-Key."""
-    key, at = key_of(call), call.door.at()
-    if key is None:
-        return call.asked.message_id
-
-    claim = IdempotencyRow(
-        tenant=call.tenant,
-        subject=call.principal.subject,
-        route=f"{call.asked.route} {row.id}",
-        key=key,
-        fingerprint=digest({"text": text}),
-        decision_id=call.asked.decision_id,
-        created_at=at,
-        expires_at=later(at, _KEPT_S),
-    )
-    stored, _ = await call.door.store.idempotency.claim(claim)
-    if stored.fingerprint != claim.fingerprint:
-        raise Conflict(code="idempotency_key_reused")
-
-    return stored.decision_id

@@ -7,6 +7,7 @@ from typing import Any
 import structlog
 
 from contracts import (
+    LIMITS,
     ConversationRow,
     DoorRecord,
     Fault,
@@ -19,7 +20,6 @@ from contracts import (
     derived_id,
     said,
 )
-from gateways.inbox import check_room
 from gateways.telegram.accounts import Accounts
 from gateways.telegram.chats import addresses_of, come_back, leave, move
 from gateways.telegram.office import Office, channel_of
@@ -107,8 +107,8 @@ class Hearing:
         self._typing.begin(heard.chat_id)
         item = InboxItem(id=f"said:{record.name}", kind="said", at=record.at, body=body)
         office = self._office
-        await check_room(office.store.conversations, row)
-        await office.store.conversations.put(office.tenant, row.id, item)
+        most = LIMITS["inbox_items"]
+        await office.store.conversations.put(office.tenant, row.id, item, most=most)
         bell = UserSpoke(conversation_id=row.id)
         await office.bus.publish(
             said(bell, by=DOOR, tenant=office.tenant, at=office.at(), id=chain)

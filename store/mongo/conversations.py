@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Literal
 
-from contracts import ChatMessage, ConversationRow, InboxItem, Timestamp, TurnEvent
+from contracts import (
+    ChatMessage,
+    ConversationRow,
+    InboxFull,
+    InboxItem,
+    Timestamp,
+    TurnEvent,
+)
 from store.cursors import Span
 from store.mongo.conversation_log import TurnLogs
 from store.mongo.conversation_rows import (
@@ -87,10 +94,24 @@ class MongoConversations:
         )
         return None if found is None else conversation_of(found)
 
-    async def put(self, tenant: str, conversation_id: str, item: InboxItem) -> bool:
+    async def put(
+        self,
+        tenant: str,
+        conversation_id: str,
+        item: InboxItem,
+        *,
+        most: int | None = None,
+    ) -> bool:
         """See Conversations."""
+        owner = (tenant, conversation_id)
+        if most is not None and await self._inbox.is_full(owner, most):
+            if await self._inbox.select(owner, item.id) is not None:
+                return False
+
+            raise InboxFull(most)
+
         more = {"spoke_at": item.at} if item.kind == "said" else {}
-        return await self._inbox.put((tenant, conversation_id), item, **more)
+        return await self._inbox.put(owner, item, **more)
 
     async def drain(self, tenant: str, conversation_id: str) -> tuple[InboxItem, ...]:
         """See Conversations."""

@@ -84,6 +84,11 @@ class Inbox(NamedTuple):
         found = await self.database.many(self.items, listing)
         return tuple(InboxItem.model_validate_json(each["body"]) for each in found)
 
+    async def is_full(self, owner: Owner, most: int) -> bool:
+        """Whether ``most`` items lie unhandled."""
+        listing = Listing(self._unhandled(owner), limit=most, fields=("_id",))
+        return len(await self.database.many(self.items, listing)) >= most
+
     async def select(self, owner: Owner, item_id: str) -> InboxItem | None:
         """One item, handled or not."""
         found = await self.database.one(

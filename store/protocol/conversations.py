@@ -79,10 +79,19 @@ class Conversations(Protocol):
     ) -> ConversationRow | None:
         """Bind it to an agent flow, or to none; the row then, None if there is none."""
 
-    async def put(self, tenant: str, conversation_id: str, item: InboxItem) -> bool:
+    async def put(
+        self,
+        tenant: str,
+        conversation_id: str,
+        item: InboxItem,
+        *,
+        most: int | None = None,
+    ) -> bool:
         """Lay something into the inbox; False if the same item lay there, or lies.
 
-        False also if there is no such conversation.
+        False also if there is no such conversation. Raises InboxFull if ``most`` items
+        lie unhandled and this is not one that lay there. Of those who ask at the same
+        instant a few more may be let in.
         """
 
     async def drain(self, tenant: str, conversation_id: str) -> tuple[InboxItem, ...]:

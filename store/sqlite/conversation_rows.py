@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlite3 import Connection
 
-from contracts import ConversationRow, InboxItem, Lease, Timestamp
+from contracts import ConversationRow, InboxFull, InboxItem, Lease, Timestamp
 from store.sqlite.listing import Source
 from store.sqlite.rows import Row, many, one
 from store.texts import json_of, with_fields
@@ -19,6 +19,7 @@ CHANGING = {"flow", "spoke_at", "state", "recollection", "lease", "wake_at"}
 """Fields that the text of a conversation lacks."""
 
 _THIS = "tenant = ? AND id = ?"
+_UNHANDLED = "tenant = ? AND conversation_id = ? AND NOT handled"
 _FREE = (
     "(lease_until IS NULL OR lease_until <= ? OR (lease_owner, lease_until) = (?,?))"
 )
@@ -136,8 +137,13 @@ def void_leases(connection: Connection) -> int:
     ).rowcount
 
 
-def put(connection: Connection, key: tuple[str, str], item: InboxItem) -> bool:
+def put(
+    connection: Connection, key: tuple[str, str], item: InboxItem, most: int | None
+) -> bool | InboxFull:
     """Lay an item in; False if it lay there or there is no such conversation."""
+    if most is not None and _is_full(connection, key, most):
+        return False if _lies(connection, key, item.id) else InboxFull(most)
+
     laid = connection.execute(
         "INSERT INTO conversation_inbox (tenant, conversation_id, id, body) "
         f"SELECT tenant, id, ?, ? FROM conversations WHERE {_THIS} "
@@ -155,10 +161,20 @@ def put(connection: Connection, key: tuple[str, str], item: InboxItem) -> bool:
     return True
 
 
+def _is_full(connection: Connection, key: tuple[str, str], most: int) -> bool:
+    sql = f"SELECT 1 FROM conversation_inbox WHERE {_UNHANDLED} LIMIT 1 OFFSET ?"
+    return connection.execute(sql, (*key, most - 1)).fetchone() is not None
+
+
+def _lies(connection: Connection, key: tuple[str, str], item_id: str) -> bool:
+    sql = (
+        "SELECT 1 FROM conversation_inbox "
+        "WHERE tenant = ? AND conversation_id = ? AND id = ?"
+    )
+    return connection.execute(sql, (*key, item_id)).fetchone() is not None
+
+
 def unhandled(connection: Connection, key: tuple[str, str]) -> list[Row]:
     """The bodies of what lies unhandled, in order of arrival."""
-    sql = (
-        "SELECT body FROM conversation_inbox WHERE tenant = ? "
-        "AND conversation_id = ? AND NOT handled ORDER BY arrival"
-    )
+    sql = f"SELECT body FROM conversation_inbox WHERE {_UNHANDLED} ORDER BY arrival"
     return many(connection, sql, key)

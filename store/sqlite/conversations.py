@@ -71,11 +71,19 @@ class SqliteConversations:
         )
         return None if found is None else conversation_of(found)
 
-    async def put(self, tenant: str, conversation_id: str, item: InboxItem) -> bool:
+    async def put(
+        self,
+        tenant: str,
+        conversation_id: str,
+        item: InboxItem,
+        *,
+        most: int | None = None,
+    ) -> bool:
         """See Conversations."""
-        return await self._database.write(
-            lambda c: rows.put(c, (tenant, conversation_id), item)
+        result = await self._database.write(
+            lambda c: rows.put(c, (tenant, conversation_id), item, most)
         )
+        return unless_refused(result)
 
     async def drain(self, tenant: str, conversation_id: str) -> tuple[InboxItem, ...]:
         """See Conversations."""

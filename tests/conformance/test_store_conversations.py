@@ -10,6 +10,7 @@ import pytest
 from contracts import (
     ConversationRow,
     ConversationState,
+    InboxFull,
     NotFound,
     Recollection,
     SequenceConflict,
@@ -126,6 +127,25 @@ async def test_the_inbox_keeps_the_order_of_arrival_and_each_item_once(
     assert (await now(store, row)).spoke_at == items[-1].at
 
 
+async def test_an_inbox_takes_so_much_and_then_says_that_it_is_full(
+    store: Store,
+) -> None:
+    row, other, put = await made(store), await made(store), store.conversations.put
+    for name in "ab":
+        assert await put(TENANT, row.id, item(name, "said"), most=2)
+
+    with pytest.raises(InboxFull) as full:
+        await put(TENANT, row.id, item("c", "said"), most=2)
+
+    assert full.value.details == {"limit": 2}
+    assert not await put(TENANT, row.id, item("a", "said"), most=2)
+    assert await put(TENANT, other.id, item("c", "said"), most=2)
+    assert await put(TENANT, row.id, item("d", "outcome"))
+    handled = turn_append(row, 1, "turn_proposed", handled=("a", "b"))
+    await store.conversations.append(TENANT, row.id, handled)
+    assert await put(TENANT, row.id, item("c", "said"), most=2)
+
+
 async def test_what_was_handled_is_gone_and_keeps_its_key(store: Store) -> None:
     row = await made(store)
     for name in "ab":
@@ -144,7 +164,7 @@ async def test_an_append_brings_all_that_travels_with_it(store: Store) -> None:
     entry = turn_append(
         row,
         1,
-        "turn_started",
+        "turn_proposed",
         "turn_ended",
         messages=chat(1, "Hello", "Hi"),
         state=STATE,
@@ -179,7 +199,7 @@ async def test_without_a_recollection_the_old_one_stays(store: Store) -> None:
 async def test_the_same_append_again_changes_nothing(store: Store) -> None:
     row = await made(store)
     entry = turn_append(
-        row, 1, "turn_started", "turn_ended", messages=chat(1, "Hello"), state=STATE
+        row, 1, "turn_proposed", "turn_ended", messages=chat(1, "Hello"), state=STATE
     )
     for _ in range(3):
         await store.conversations.append(TENANT, row.id, entry)
@@ -194,7 +214,7 @@ async def test_a_position_that_is_taken_or_leaves_a_gap_is_refused(
 ) -> None:
     row = await made(store)
     await store.conversations.append(
-        TENANT, row.id, turn_append(row, 1, "turn_started")
+        TENANT, row.id, turn_append(row, 1, "turn_proposed")
     )
 
     late = turn_append(row, first, "turn_ended", writer="w2", messages=chat(1, "no"))
@@ -213,7 +233,7 @@ async def test_of_two_writers_of_a_position_one_wins_with_all_it_brings(
 
     async def write(writer: str) -> None:
         entry = turn_append(
-            row, 1, "turn_started", writer=writer, messages=chat(1, writer)
+            row, 1, "turn_proposed", writer=writer, messages=chat(1, writer)
         )
         try:
             await store.conversations.append(TENANT, row.id, entry)
@@ -255,7 +275,7 @@ async def test_an_append_without_events_is_for_the_last_writer(store: Store) -> 
     row = await made(store)
     await store.conversations.put(TENANT, row.id, item("a", "said"))
     await store.conversations.append(
-        TENANT, row.id, turn_append(row, 1, "turn_started")
+        TENANT, row.id, turn_append(row, 1, "turn_proposed")
     )
 
     with pytest.raises(SequenceConflict):
@@ -275,7 +295,7 @@ async def test_an_append_to_nothing_is_not_found(store: Store) -> None:
 
     with pytest.raises(NotFound):
         await store.conversations.append(
-            TENANT, row.id, turn_append(row, 1, "turn_started")
+            TENANT, row.id, turn_append(row, 1, "turn_proposed")
         )
 
 
@@ -360,7 +380,7 @@ async def test_a_claim_that_a_restart_voids_leaves_what_is_open_due(
     row = await made(store)
     times = {"now": at(0), "until": at(15)}
     await store.conversations.claim(TENANT, row.id, owner="w1", **times)
-    wait = turn_append(row, 1, "turn_started", wake_at=at(1))
+    wait = turn_append(row, 1, "turn_proposed", wake_at=at(1))
     await store.conversations.append(TENANT, row.id, wait)
 
     voided = await store.conversations.abandoned_by_restart()
@@ -382,7 +402,7 @@ async def test_an_append_may_end_the_claim(store: Store) -> None:
 async def test_stale_are_those_that_want_a_worker_and_have_none(store: Store) -> None:
     idle, spoken, due, owned, left = [await made(store) for _ in range(5)]
     await store.conversations.put(TENANT, spoken.id, item("a", "said"))
-    wait = turn_append(due, 1, "turn_started", wake_at=at(10))
+    wait = turn_append(due, 1, "turn_proposed", wake_at=at(10))
     await store.conversations.append(TENANT, due.id, wait)
     for row, until in ((owned, at(99)), (left, at(5)), (idle, at(5))):
         times = {"now": at(0), "until": until}
@@ -411,7 +431,7 @@ async def test_what_was_heard_is_no_longer_stale(store: Store) -> None:
 async def test_what_there_is_of_conversations_is_counted(store: Store) -> None:
     row = await made(store)
     await store.conversations.put(TENANT, row.id, item("a", "said"))
-    entry = turn_append(row, 1, "turn_started", "turn_ended", messages=chat(1, "Hi"))
+    entry = turn_append(row, 1, "turn_proposed", "turn_ended", messages=chat(1, "Hi"))
     await store.conversations.append(TENANT, row.id, entry)
 
     counts = await store.counts()

@@ -78,7 +78,7 @@ async def test_a_stream_whose_store_goes_away_says_so(
 async def test_so_many_texts_may_wait_for_an_answer(
     chat: Chat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(LIMITS, "inbox_texts", 2)
+    monkeypatch.setitem(LIMITS, "inbox_items", 2)
     chat.provider.will(Reply(hangs=True))
     path = f"/conversations/{chat.id}/messages?wait=none"
 

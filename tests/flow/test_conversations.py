@@ -374,6 +374,24 @@ async def test_the_same_key_says_it_once(chat: Chat) -> None:
     assert len(chat.provider.asked) == 1
 
 
+async def test_the_same_key_while_the_first_waits_is_in_progress(chat: Chat) -> None:
+    chat.provider.will(Reply(hangs=True))
+    path = f"/conversations/{chat.id}/messages"
+    key = {"Idempotency-Key": "k1"}
+
+    async def said(query: str) -> Answer:
+        return await chat.ada.call("POST", path + query, {"text": "Hi"}, headers=key)
+
+    first = await said("?wait=none")
+    again, unheeded = await said(""), await said("?wait=none")
+
+    assert first.status == unheeded.status == 202
+    assert first.body["turn_id"] == unheeded.body["turn_id"]
+    assert (again.status, again.code) == (409, "request_in_progress")
+    assert int(again.headers["Retry-After"]) > 0
+    assert len(chat.provider.asked) == 1
+
+
 async def test_a_reply_is_streamed_as_it_comes(chat: Chat) -> None:
     chat.provider.will(says("Hello, dear Ada."))
 

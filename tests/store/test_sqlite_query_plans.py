@@ -33,7 +33,7 @@ Call = Callable[[Store], Awaitable[Any]]
 
 ROW, SAID = run(tags=("t",), key="k"), record()
 CHAT = conversation("bot:7")
-SPOKEN = turn_append(CHAT, 1, "turn_started", messages=chat(1, "a"))
+SPOKEN = turn_append(CHAT, 1, "turn_proposed", messages=chat(1, "a"))
 AFTER = f"{AT}{new_id('run')}"
 PAGE: dict[str, Any] = {"limit": 5, "after": AFTER}
 
@@ -135,7 +135,7 @@ HANDLES: dict[str, Call] = {
     "conversation of an address": lambda s: s.conversations.at(
         TENANT, "telegram", "bot:7"
     ),
-    "say": lambda s: s.conversations.put(TENANT, CHAT.id, item("b", "said")),
+    "say": lambda s: s.conversations.put(TENANT, CHAT.id, item("b", "said"), most=9),
     "claim a conversation": lambda s: s.conversations.claim(
         TENANT, CHAT.id, owner="w", now=AT, until=at(1)
     ),
