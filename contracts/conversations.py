@@ -19,7 +19,6 @@ from contracts.runs import Lease
 
 TurnEventType = Literal[
     "turn_proposed",
-    "turn_started",
     "model_request",
     "model_response",
     "model_error",
@@ -36,13 +35,12 @@ TurnEventType = Literal[
 """What may stand in a turn log.
 
 ``turn_proposed``: the first decision of a message, logged before it is sent.
-``turn_started``: its verdict, used once. ``model_request`` before each call and
-``model_response`` or ``model_error`` after it, before anything acts on the answer.
-``decision_proposed`` before each decision is sent, ``decision_heard`` with its verdict
-or outcome. ``run_heard``: a run the turn started has ended. ``reply_made`` before it
-is sent. ``turn_awaiting`` and ``turn_ended`` end a turn; ``turn_failed`` too, and
-changes neither summary nor cached state. ``summary_made``: between turns, what was
-said long ago was summed up.
+``model_request`` before each call, and ``model_response`` or ``model_error`` after it,
+before anything acts on the answer. ``decision_proposed`` before each decision is sent,
+``decision_heard`` with its verdict or outcome. ``run_heard``: a run the turn started
+has ended. ``reply_made`` before it is sent. ``turn_awaiting`` and ``turn_ended`` end a
+turn; ``turn_failed`` too, and changes neither summary nor cached state.
+``summary_made``: between turns, what was said long ago was summed up.
 """
 
 ENDS_TURN: frozenset[str] = frozenset({"turn_awaiting", "turn_ended", "turn_failed"})

@@ -233,10 +233,6 @@ def run_of(outcome: Any) -> str:
     return found if isinstance(found, str) and outcome["state"] == "succeeded" else ""
 
 
-def _started(turn: Turn, payload: JsonObject) -> None:
-    turn.first.verdict = _VERDICT.validate_json(to_json(payload["verdict"]))
-
-
 def _heard(turn: Turn, payload: JsonObject) -> None:
     for one in turn.proposed():
         if one.decision.id == payload["decision_id"]:
@@ -286,7 +282,6 @@ def _nothing(turn: Turn, payload: JsonObject) -> None:
 
 
 _TAKE = {
-    "turn_started": _started,
     "model_request": _requested,
     "model_response": _answered,
     "model_error": _nothing,
