@@ -45,6 +45,14 @@ class Principal(Message):
     permissions: tuple[str, ...]
     tenant: Name
 
+    code_id: Name | None = None
+    """Of a Telegram account: the one-use code that bound it, a key like others."""
+
+    @property
+    def key_id(self) -> str | None:
+        """The key whose end ends this authority; None if there is none."""
+        return self.id if self.kind == "api_key" else self.code_id
+
 
 class Channel(Message):
     """Where it came in, and so where an answer goes."""

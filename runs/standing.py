@@ -38,15 +38,12 @@ class Standing:
     async def _permissions(
         self, principal: Principal, at: Timestamp
     ) -> tuple[str, ...]:
-        if principal.kind != "api_key":
+        if principal.key_id is None:
             return principal.permissions
 
-        key = await self._keys.get(principal.id)
-        if key is None or key.revoked_at is not None:
-            return ()
-
-        expired = key.expires_at is not None and key.expires_at <= at
-        return () if expired else permissions_of(key.roles)
+        key = await self._keys.get(principal.key_id)
+        alive = key is not None and key.is_alive(at)
+        return permissions_of(key.roles) if key is not None and alive else ()
 
     async def _refuse_frozen(
         self, tenant: str, scopes: tuple[tuple[str, str], ...]

@@ -150,11 +150,11 @@ class Minding:
 
     async def _is_good(self, turn: Turn) -> bool:
         """Whether a turn that nobody asked for just now is for somebody still here."""
-        principal = turn.first.decision.principal
-        if turn.kind != "continuation" or principal.kind != "api_key":
+        key_id = turn.first.decision.principal.key_id
+        if turn.kind != "continuation" or key_id is None:
             return True
 
-        key = await self._means.store.keys.get(principal.id)
+        key = await self._means.store.keys.get(key_id)
         return key is not None and key.is_alive(self._log.at)
 
     async def _take_answer(self, turn: Turn, answer: ModelAnswer) -> None:

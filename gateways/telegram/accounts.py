@@ -39,7 +39,8 @@ class Accounts:
         if not key or not self._is_good(key):
             return None
 
-        return self._principal(user_id, key.subject, key.roles)
+        who = self._principal(user_id, key.subject, key.roles)
+        return who.model_copy(update={"code_id": key.id})
 
     async def bind(self, user_id: int, code: str) -> bool:
         """Bind an account with a code that nobody used before; whether it is bound.

@@ -397,6 +397,33 @@ async def test_a_code_links_one_account_until_its_key_is_revoked(
     assert last[2].startswith("This chat is not linked")
 
 
+async def test_nothing_is_done_for_an_account_whose_code_was_revoked(
+    telegram: Telegram,
+) -> None:
+    body = {"subject": "eve", "roles": ["operator"], "door": "telegram"}
+    made = await telegram.api.post("/keys", body)
+    grace = await telegram.served.key("grace", "approver", "viewer")
+    telegram.provider.will(greeting("Bob"))
+    await telegram.push(message(1, EVE, f"/start {made['key']}"))
+    await telegram.arrived(EVE, 1)
+    await telegram.push(message(2, EVE, "Greet Bob"))
+    await telegram.arrived(EVE, 2)
+    [waits] = (await telegram.api.get("/approvals?state=waiting"))["items"]
+
+    await telegram.api.call("DELETE", f"/keys/{made['id']}")
+    await grace.call("POST", f"/approvals/{waits['id']}/grant", {})
+
+    async def is_over() -> bool:
+        path = f"/decisions/{waits['decision_id']}"
+        return bool((await telegram.api.get(path))["outcome"])
+
+    assert await until(is_over)
+    outcome = (await telegram.api.get(f"/decisions/{waits['decision_id']}"))["outcome"]
+    assert (outcome["state"], outcome["error"]["code"]) == ("failed", "forbidden")
+    assert (await telegram.api.get("/runs"))["items"] == []
+    assert len(telegram.provider.asked) == 1
+
+
 async def test_an_approver_presses_a_button_and_the_conversation_goes_on(
     telegram: Telegram,
 ) -> None:
