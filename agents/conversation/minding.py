@@ -260,6 +260,13 @@ class Minding:
             if turn.steps and turn.asked == len(turn.steps):
                 await self._settle(turn, turn.steps[-1].answer)
 
+    async def hear_out(self) -> None:
+        """Keep the answer of a call under way, so that nobody pays for it again."""
+        turn = self._book.thinking
+        if self._call is not None and turn is not None:
+            await asyncio.wait([self._call])
+            await self._take_answer(turn, self._call.result())
+
     async def hang_up(self) -> None:
         """A call under way is given up: its answer was not stored."""
         if self._call is not None and not self._call.done():

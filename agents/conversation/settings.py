@@ -35,5 +35,5 @@ class ConversationSettings:
     """A turn waits so long for a run; the person then hears that it goes on."""
 
     max_output_tokens: int = 2_000
-    close_s: float = 5.0
+    close_s: float = 8.0
     budgets: Callable[[], tuple[Budget, ...]] = _no_budgets

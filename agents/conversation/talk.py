@@ -87,6 +87,7 @@ class Talk:
         await self._look_for_what_is_lost()
         try:
             await self._go_on_until_it_rests()
+            await self._minding.hear_out()
         finally:
             await self._minding.hang_up()
             await self._summing.hang_up()

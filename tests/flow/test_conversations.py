@@ -98,6 +98,7 @@ async def chat(given: Given, provider: ResponsesServer) -> AsyncIterator[Chat]:
         made = await ada.call("POST", "/conversations", {})
         assert made.status == 201
         yield Chat(served, ada, made.body["id"], provider)
+        provider.let_go()
 
 
 async def test_what_is_said_is_answered_and_remembered(chat: Chat) -> None:
@@ -495,6 +496,41 @@ async def test_a_conversation_goes_on_after_a_restart(
 
     assert answer.body["reply"]["text"] == "You said: two"
     assert [one["n"] for one in told["items"]] == [1, 2, 3, 4]
+
+
+async def test_an_answer_under_way_at_a_stop_is_not_paid_twice(
+    given: Given, provider: ResponsesServer
+) -> None:
+    llm = {
+        "provider": "openai_responses",
+        "model": "model-1",
+        "api_key": SecretStr("sk-test"),
+        "base_url": provider.url,
+    }
+    settings = given(llm=llm, gate={"rules": tuple(RULES)})
+    provider.will(replace(says("Here I am."), pause_s=0.1))
+
+    async def is_asked() -> bool:
+        return bool(provider.asked)
+
+    async with serving(settings) as served:
+        made = await served.api.post("/conversations", {})
+        path = f"/conversations/{made['id']}/messages"
+        await served.api.call("POST", f"{path}?wait=none", {"text": "Hi"})
+        assert await until(is_asked)
+
+    async def told() -> list[str]:
+        items = (await served.api.get(path))["items"]
+        return [one["text"] for one in items]
+
+    async def is_answered() -> bool:
+        return len(await told()) == 2
+
+    async with serving(settings) as served:
+        assert await until(is_answered)
+        assert await told() == ["Hi", "Here I am."]
+
+    assert len(provider.asked) == 1
 
 
 async def _has(chat: Chat, line: tuple[str, str]) -> bool:

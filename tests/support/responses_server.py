@@ -58,9 +58,16 @@ class ResponsesServer:
     gone: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when a client went before its answer was whole."""
 
+    freed: asyncio.Event = field(default_factory=asyncio.Event)
+
     def will(self, *replies: Reply) -> None:
         """From now on these are the answers."""
         self.replies = deque(replies)
+
+    def let_go(self) -> None:
+        """Cut off what hangs, and answer from now on, so that a client can close."""
+        self.will(says("Hello"))
+        self.freed.set()
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Answer one request."""
@@ -94,7 +101,7 @@ class ResponsesServer:
                 await asyncio.sleep(reply.pause_s)
 
         if reply.hangs:
-            await asyncio.Event().wait()
+            await self.freed.wait()
         elif reply.breaks and request.transport is not None:
             request.transport.abort()
         else:
