@@ -13,7 +13,11 @@ from sluicegate.cli.options import Json, KeyFile, Limit, Url, client
 from sluicegate.cli.screen import coloured, emit, screen, table
 from sluicegate.client import refused
 
-app = typer.Typer(no_args_is_help=True, help="Messages that nobody could handle.")
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help="Messages that nobody could handle.",
+)
 
 LetterId = Annotated[str, typer.Argument(metavar="ID", help="As the list shows it.")]
 

@@ -6,6 +6,8 @@ import io
 import json
 import logging
 import os
+import subprocess
+import sys
 import zipfile
 from collections.abc import AsyncIterator
 from contextlib import redirect_stderr, redirect_stdout
@@ -438,3 +440,22 @@ async def test_help_names_every_command(shell: Shell) -> None:
         "policy ledger keys freeze doctor migrate"
     ).split():
         assert f" {command} " in ran.out
+
+
+def test_a_command_loads_itself_alone() -> None:
+    code = (
+        "import sys; from sluicegate.cli import app; "
+        "sys.argv = ['sluicegate', 'runs', '--help']; app(standalone_mode=False); "
+        "print(sorted({'agents', 'bus', 'store', 'aiohttp'} & {*sys.modules}))"
+    )
+
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+
+    assert ran.stdout.decode().splitlines()[-1] == "[]"
+
+
+async def test_a_command_that_is_misspelt_is_guessed(shell: Shell) -> None:
+    ran = await shell("aprove", "apr_1")
+
+    assert ran.code == USAGE
+    assert "Did you mean 'approve'" in ran.err
