@@ -6,12 +6,14 @@ wrote is fetched by a client of its own accord. Pure.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import regex
-from telegramify_markdown import MessageEntity, RenderConfig, convert
 
 from gateways.telegram.texts import MOST_UNITS, units
+
+if TYPE_CHECKING:
+    from telegramify_markdown import MessageEntity
 
 _GRAPHEME = regex.compile(r"\X")
 _LINKS = frozenset({"text_link"})
@@ -30,7 +32,7 @@ def parts_of(markdown: str, most: int = MOST_UNITS) -> list[Part]:
     No grapheme is cut; an entity that passes an edge goes on in the next part. Texts of
     the parts, joined, are the whole text, if no single grapheme is longer than a part.
     """
-    text, entities = convert(markdown, latex_escape=False, config=_plain())
+    text, entities = _rendered(markdown)
     # what only formats may render to nothing; then the text goes as it was written
     if not text.strip():
         text, entities = markdown, []
@@ -43,15 +45,18 @@ def parts_of(markdown: str, most: int = MOST_UNITS) -> list[Part]:
     ]
 
 
-def _plain() -> RenderConfig:
+def _rendered(markdown: str) -> tuple[str, list[MessageEntity]]:
     """Without pictures before headings and links."""
+    # it takes a service without a bot 2 MB and a moment at its start
+    from telegramify_markdown import RenderConfig, convert  # noqa: PLC0415
+
     config = RenderConfig.isolated()
     symbols = config.markdown_symbol
     for name in vars(symbols):
         if name.startswith("heading") or name in ("image", "link"):
             setattr(symbols, name, "")
 
-    return config
+    return convert(markdown, latex_escape=False, config=config)
 
 
 def _pieces(text: str, most: int) -> list[tuple[int, str]]:
