@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from agents.conversation.functions import Offer, Offered, functions
@@ -22,6 +23,8 @@ class Offers:
         self._definitions = definitions
         self._clock = clock
         self._kept: dict[str, tuple[float, tuple[FunctionTool, ...]]] = {}
+        self._looks: dict[str, asyncio.Task[tuple[FunctionTool, ...]]] = {}
+        """What is being looked up now: whoever asks meanwhile takes what is found."""
 
     async def of(self, tenant: str) -> tuple[FunctionTool, ...]:
         """The functions that a model is offered now. Raises StoreUnavailable."""
@@ -30,11 +33,21 @@ class Offers:
         if until > now:
             return kept
 
+        look = self._looks.get(tenant)
+        if look is None:
+            look = asyncio.create_task(self._look(tenant), name=f"offers of {tenant}")
+            self._looks[tenant] = look
+            look.add_done_callback(lambda _: self._looks.pop(tenant))
+
+        return await asyncio.shield(look)
+
+    async def _look(self, tenant: str) -> tuple[FunctionTool, ...]:
+        until = self._clock.monotonic() + _KEPT_S
         found = functions(
             await self._offered(tenant, "workflow", _workflow),
             await self._offered(tenant, "tool", _tool),
         )
-        self._kept[tenant] = (now + _KEPT_S, found)
+        self._kept[tenant] = (until, found)
         return found
 
     async def _offered(
