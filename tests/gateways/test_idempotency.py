@@ -121,7 +121,7 @@ async def test_the_second_request_waits_for_the_answer_of_the_first(
 async def test_a_request_whose_first_still_runs_is_told_to_come_back(
     doorway: Doorway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateways.http.idempotency._PATIENCE_S", 0)
+    monkeypatch.setattr("gateways.http.idempotency.AGAIN_S", 0)
     doorway.gate.ruling = only_approved
     headers = {"Idempotency-Key": "k"}
     await doorway.api.call("POST", "/decisions?wait=verdict", DECISION, headers=headers)
