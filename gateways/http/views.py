@@ -160,6 +160,7 @@ def key_view(key: KeyRow) -> JsonObject:
         "subject_id": key.subject,
         "roles": list(key.roles),
         "label": key.label,
+        "door": key.door,
         "created_at": key.created_at,
         "expires_at": key.expires_at,
         "revoked_at": key.revoked_at,

@@ -442,6 +442,13 @@ async def test_help_names_every_command(shell: Shell) -> None:
         assert f" {command} " in ran.out
 
 
+async def test_keys_are_listed_with_their_doors(shell: Shell) -> None:
+    ran = await shell("keys", "list")
+
+    assert ran.code == DONE
+    assert "http" in ran.out
+
+
 def test_a_command_loads_itself_alone() -> None:
     code = (
         "import sys; from sluicegate.cli import app; "
