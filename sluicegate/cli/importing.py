@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated
 from urllib.parse import quote
 
 import typer
@@ -23,26 +24,38 @@ _PATHS: dict[DefinitionKind, str] = {
     "stage": "/api/v1/stages",
     "flow": "/api/v1/flows",
 }
+_There = Mapping[tuple[DefinitionKind, str], JsonObject | None]
 
 
 def import_(
     agent_contract: Annotated[
         Path, typer.Option("--agent-contract", help="The folder of the agent.")
     ],
+    replace: Annotated[
+        bool,
+        typer.Option("--replace", help="Save new versions of what is there otherwise."),
+    ] = False,
     url: Url = "",
     key_file: KeyFile = None,
     as_json: Json = False,
 ) -> None:
     """Save an agent from its folder: each part is a decision, what is there is left.
 
-    The whole folder is checked before the first part is saved, and that what it uses
-    from elsewhere is there.
+    The whole folder is checked before the first part is saved, that what it uses from
+    elsewhere is there, and that no part is there otherwise.
     """
     contract, service = read_contract(agent_contract), client(url, key_file)
     _check_there(service, contract.missing)
-    done: dict[str, list[str]] = {"imported": [], "skipped": []}
+    there = {
+        (kind, body["name"]): _found(service, kind, body["name"])
+        for kind, body in contract.definitions
+    }
+    if not replace:
+        _refuse_to_replace(contract.definitions, there)
+
+    done: dict[str, list[str]] = {"imported": [], "changed": [], "skipped": []}
     for kind, body in contract.definitions:
-        state = "imported" if _save(service, kind, body) else "skipped"
+        state = _save(service, kind, body, there[kind, body["name"]])
         done[state].append(f"{kind}:{body['name']}")
         if not as_json:
             screen.print(f"{state:<9} {kind} {body['name']}", markup=False)
@@ -65,34 +78,54 @@ def _check_there(service: Client, missing: tuple[str, ...]) -> None:
 
 def _is_there(service: Client, what: str) -> bool:
     kind, _, name = what.partition(":")
-    path = _PATHS.get(cast(DefinitionKind, kind))
-    if path is None:
+    if kind not in _PATHS:
         return False
 
-    found = service.call("GET", f"{path}/{quote(name, safe='')}")
+    return _found(service, kind, name) is not None
+
+
+def _refuse_to_replace(
+    parts: Iterable[tuple[DefinitionKind, JsonObject]], there: _There
+) -> None:
+    """Raise ConfigurationError for what the service has, but not just so."""
+    others = [
+        f"{kind}:{body['name']}"
+        for kind, body in parts
+        if there[kind, body["name"]] not in (None, body)
+    ]
+    if others:
+        raise ConfigurationError(
+            f"the service has another {', '.join(others)}; "
+            "--replace saves yours as new versions"
+        )
+
+
+def _found(service: Client, kind: DefinitionKind, name: str) -> JsonObject | None:
+    """A definition as the service has it; None if it has none."""
+    found = service.call("GET", _place(kind, name))
     if found.status not in (200, 404):
         raise refused(found)
 
-    return found.status == 200
+    return dict(found.body["definition"]) if found.status == 200 else None
 
 
-def _save(service: Client, kind: DefinitionKind, body: JsonObject) -> bool:
-    """Save one part as a new name or version; False if it is there just so."""
-    path = _PATHS[kind]
-    made = service.call("POST", path, body)
-    if made.status == 201:
-        return True
+def _save(
+    service: Client, kind: DefinitionKind, body: JsonObject, there: JsonObject | None
+) -> str:
+    """Save one part as a new name or version, unless it is there just so."""
+    if there == body:
+        return "skipped"
 
-    if made.body.get("code") != "name_conflict":
-        raise refused(made)
+    if there is None:
+        saved = service.call("POST", _PATHS[kind], body)
+    else:
+        saved = service.call("PUT", _place(kind, body["name"]), body)
 
-    one = f"{path}/{quote(body['name'], safe='')}"
-    there = service.call("GET", one)
-    if there.status == 200 and there.body.get("definition") == body:
-        return False
+    if saved.status not in (200, 201):
+        raise refused(saved)
 
-    replaced = service.call("PUT", one, body)
-    if replaced.status != 200:
-        raise refused(replaced)
+    return "imported" if there is None else "changed"
 
-    return True
+
+def _place(kind: DefinitionKind, name: str) -> str:
+    return f"{_PATHS[kind]}/{quote(name, safe='')}"
