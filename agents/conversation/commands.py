@@ -10,7 +10,7 @@ from contracts import ID_PATTERN, Action, InvalidInput, JsonObject, read_json_te
 HELP = """\
 /help – this
 /workflows – what can be run
-/run NAME key=value … – run a workflow
+/run NAME key=value … – run a workflow; key="two words", or one JSON object
 /status RUN – how a run is
 /cancel RUN – cancel a run
 /pending – what waits for a person
@@ -19,6 +19,7 @@ HELP = """\
 Anything else is answered in conversation."""
 
 _ID = re.compile(ID_PATTERN)
+_WORD = re.compile(r'(?:[^\s"]|"[^"]*")+')
 _PLAIN = frozenset({"help", "start", "workflows", "pending"})
 
 
@@ -40,7 +41,7 @@ def parse(text: str) -> Command | None:
     if not text.startswith("/"):
         return None
 
-    word, *given = text[1:].split() or [""]
+    word, *given = _words(text[1:]) or [""]
     name = word.partition("@")[0].lower()
     if name in _PLAIN:
         return Command(name)
@@ -56,7 +57,11 @@ def _run(name: str, given: list[str]) -> Command:
     if not given:
         return Command(name, problem="Name a workflow: /run NAME key=value …")
 
-    values: dict[str, Any] = {}
+    values = _object(" ".join(given[1:]))
+    if values is not None:
+        return Command("run", "workflow.run", {"workflow": given[0], "input": values})
+
+    values = {}
     for part in given[1:]:
         key, mark, value = part.partition("=")
         if not mark or not key:
@@ -65,6 +70,18 @@ def _run(name: str, given: list[str]) -> Command:
         values[key] = _value(value)
 
     return Command("run", "workflow.run", {"workflow": given[0], "input": values})
+
+
+def _words(text: str) -> list[str]:
+    """The words of a text; what stands in double quotes is not cut."""
+    quoted = text.count('"') % 2 == 0
+    return _WORD.findall(text) if quoted else text.split()
+
+
+def _object(text: str) -> dict[str, Any] | None:
+    """The JSON object that a text is; None if it is none."""
+    found = _value(text) if text.startswith("{") else None
+    return found if isinstance(found, dict) else None
 
 
 def _of_run(name: str, given: list[str]) -> Command:

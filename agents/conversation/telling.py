@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from agents.conversation.commands import HELP, Command
+from contracts import Approval
+from contracts.canonical import canonical
 from store import Store
 
 _MOST = 20
 """Lines of a list."""
+
+_SHOWN = 200
+"""Characters of the arguments that are asked about."""
 
 
 class Telling:
@@ -44,7 +49,7 @@ class Telling:
             self._tenant, state="waiting", limit=_MOST
         )
         lines = [
-            f"{one.id}: {one.action}, until {one.expires_at}" for one in page.items
+            f"{one.id}: {_asked(one)}, until {one.expires_at}" for one in page.items
         ]
         return "\n".join(lines) or "Nothing waits for a person."
 
@@ -57,6 +62,16 @@ class Telling:
         why = f" ({state.paused_reason})" if state.paused_reason else ""
         error = f" {state.error.message}" if state.error else ""
         return f"{run.workflow} {run_id}: {state.status}{why}.{error}"
+
+
+def _asked(approval: Approval) -> str:
+    """What will happen if people agree, as short as a line."""
+    args = approval.args
+    name = next((args[key] for key in ("tool", "workflow") if args.get(key)), "")
+    given = args.get("input", args)
+    text = canonical(given).decode()
+    short = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+    return " ".join(filter(None, [approval.action, str(name), short]))
 
 
 def _line(name: str, description: str) -> str:

@@ -62,8 +62,10 @@ def told(proposed: Proposed) -> str:
 
     if outcome.state == "succeeded":
         run_id = outcome.result.get("run_id") if _is_object(outcome.result) else None
-        more = f" Run {run_id}; see /status {run_id}" if run_id else ""
-        return f"Done: {what(decision)}.{more}"
+        if decision.action == "workflow.run" and run_id:
+            return f"Started: {what(decision)}. See /status {run_id}"
+
+        return f"Done: {what(decision)}."
 
     why = outcome.error.message if outcome.error else f"It is {outcome.state}."
     return f"Not done: {what(decision)}. {why}"

@@ -305,7 +305,7 @@ async def test_commands_need_no_model_and_are_judged(chat: Chat) -> None:
 
     assert "greet" in listed.body["reply"]["text"]
     for answer in (run, lines):
-        assert answer.body["reply"]["text"].startswith("Done: workflow.run greet.")
+        assert answer.body["reply"]["text"].startswith("Started: workflow.run greet.")
 
     assert (refused.status, refused.body["rule"]) == (403, "not-eve")
     assert "/help" in wrong.body["reply"]["text"]
