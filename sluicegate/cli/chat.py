@@ -30,9 +30,14 @@ class Said(NamedTuple):
     """The words of the model that were shown as they came."""
 
     @property
+    def reply(self) -> str:
+        """The whole text of the reply; empty if there is none yet."""
+        return str(self.body["reply"]["text"]) if self.kind == "reply" else ""
+
+    @property
     def rest(self) -> str:
         """What of the reply was not shown yet: words of the gate, mostly."""
-        text = str(self.body["reply"]["text"])
+        text = self.reply
         return "" if self.written.endswith(text) else text.removeprefix(self.written)
 
     @property
@@ -111,11 +116,15 @@ class Talk:
             self._catch_up()
 
         for line in self._lines():
+            if not self._as_json:
+                self._catch_up()
+
             said = self._exchange(line)
             if self._as_json:
                 emit({"conversation_id": self.id, said.kind: said.body})
             else:
                 self._show(said)
+                self._catch_up(line, said.reply)
 
             ended = said.exit_code
 
@@ -175,19 +184,17 @@ class Talk:
         if body.get("waits"):
             margin.print(Text("  it goes on by itself once that is done", "yellow"))
 
-        self._seen = self._count()
-
-    def _catch_up(self) -> None:
-        """Show what was said while nobody looked."""
+    def _catch_up(self, *shown: str) -> None:
+        """Show what was said while nobody looked, without what was ``shown``."""
         if self._count() <= self._seen:
             return
 
-        shown = self._service.pages(f"{self._path}/messages", {}, _MOST_SHOWN)
-        for one in shown:
+        for one in self._service.pages(f"{self._path}/messages", {}, _MOST_SHOWN):
             if one["n"] > self._seen:
-                mark = "> " if one["role"] == "user" else ""
-                screen.print(f"{mark}{one['text']}", markup=False, soft_wrap=True)
                 self._seen = one["n"]
+                mark = "> " if one["role"] == "user" else ""
+                if one["text"] not in shown:
+                    screen.print(f"{mark}{one['text']}", markup=False, soft_wrap=True)
 
     def _count(self) -> int:
         """How many messages the history has."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -37,6 +38,8 @@ from sluicegate.invocation import COMMAND
 _ENDED = ("completed", "failed", "canceled")
 _WAIT_S = 30.0
 _LOOK_AGAIN_S = 0.2
+_BRIEF = 100
+"""Characters of a value on a terminal; elsewhere it is whole."""
 
 
 def run(
@@ -161,7 +164,9 @@ def _brief(event: JsonObject) -> str:
     payload = event.get("payload") or {}
     for name in ("error", "reason", "output", "input", "worker"):
         if payload.get(name):
-            return f"{name}={payload[name]}"[:100]
+            text = f"{name}={json.dumps(payload[name], ensure_ascii=False)}"
+            cut = screen.is_terminal and len(text) > _BRIEF
+            return f"{text[:_BRIEF]}…" if cut else text
 
     return ""
 

@@ -15,6 +15,7 @@ import pytest
 from tests.flow.test_conversations import RULES
 from tests.support.checkout import ROOT
 from tests.support.definitions import greet
+from tests.support.polling import until
 from tests.support.serving import Given, Served, serving
 
 
@@ -177,11 +178,72 @@ async def test_an_agent_of_the_older_form_is_saved_and_answers(
     assert json.loads(first.out) == {
         "flow": "helpdesk",
         "imported": names,
+        "changed": [],
         "skipped": [],
     }
     assert json.loads(again.out)["skipped"] == names
     ran = await terminal(typed="/bind helpdesk\n")
     assert "Done: conversation.bind" in ran.out
+
+
+@pytest.mark.timeout(60)  # two processes start one after the other
+async def test_what_is_there_otherwise_is_left_unless_it_is_to_be_replaced(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    folder = str(folder_at(tmp_path / "agent"))
+    tool = {"name": "look-up", "kind": "builtin", "effect": "none"}
+    await terminal.served.api.post("/tools", tool)
+    key = await terminal.served.api.post(
+        "/keys", {"subject": "bea", "roles": ["builder"]}
+    )
+    builder = Terminal(
+        terminal.served, {**terminal.environment, "SLUICEGATE_KEY": key["key"]}
+    )
+    before = await terminal.served.counts()
+
+    left = await builder.run("import", "--agent-contract", folder)
+    after = await terminal.served.counts()
+    replaced = await builder.run(
+        "import", "--agent-contract", folder, "--replace", "--json"
+    )
+
+    assert left.code == 78
+    assert "has another tool:look-up; --replace saves" in left.err
+    assert after == before
+    assert json.loads(replaced.out)["changed"] == ["tool:look-up"]
+
+
+@pytest.mark.timeout(60)
+async def test_what_was_said_between_two_lines_is_shown(terminal: Terminal) -> None:
+    served = terminal.served
+    grace = await served.key("grace", "approver", "viewer")
+
+    async def has_come() -> bool:
+        [talk] = (await served.api.get("/conversations"))["items"]
+        return bool(talk["messages"] == 3)
+
+    async def waits() -> bool:
+        return bool((await grace.get("/approvals?state=waiting"))["items"])
+
+    command = [sys.executable, "-m", "sluicegate", "chat"]
+    async with await anyio.open_process(
+        command, cwd=ROOT, env=terminal.environment
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        await process.stdin.send(b"Greet Bob\n")
+        assert await until(waits, within_s=20)
+        [asked] = (await grace.get("/approvals?state=waiting"))["items"]
+        await grace.call("POST", f"/approvals/{asked['id']}/grant", {})
+        assert await until(has_come, within_s=20)
+        await process.stdin.send(b"Greet Ada\n")
+        await process.stdin.aclose()
+        out = b"".join([piece async for piece in process.stdout]).decode()
+
+    news = out.index("Hello BOB!") if "Hello BOB!" in out else out.index("What you")
+    assert news < out.index("Hello ADA!")
+    assert out.count("Hello ADA!") == 1
+    assert out.count("Waiting for role:approver") == 1
 
 
 @pytest.mark.parametrize(
