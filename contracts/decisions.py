@@ -45,8 +45,11 @@ class Principal(Message):
     permissions: tuple[str, ...]
     tenant: Name
 
-    code_id: Name | None = None
-    """Of a Telegram account: the one-use code that bound it, a key like others."""
+    code_id: Annotated[Name | None, Field(exclude_if=lambda id_: id_ is None)] = None
+    """Of a Telegram account: the one-use code that bound it, a key like others.
+
+    Left out where there is none: digests of decisions count every field.
+    """
 
     @property
     def key_id(self) -> str | None:

@@ -42,8 +42,10 @@ class Standing:
             return principal.permissions
 
         key = await self._keys.get(principal.key_id)
-        alive = key is not None and key.is_alive(at)
-        return permissions_of(key.roles) if key is not None and alive else ()
+        if key is None or not key.is_alive(at):
+            return ()
+
+        return permissions_of(key.roles)
 
     async def _refuse_frozen(
         self, tenant: str, scopes: tuple[tuple[str, str], ...]
