@@ -7,7 +7,6 @@ from typing import Any
 
 import anyio
 import pytest
-from pydantic import SecretStr
 
 from agents.conversation.telling import Telling
 from agents.coordinator.docket import Docket
@@ -31,13 +30,9 @@ ASK_FIRST: JsonObject = {
 
 @pytest.fixture
 async def asked(given: Given, provider: ResponsesServer) -> AsyncIterator[Chat]:
-    llm = {
-        "provider": "openai_responses",
-        "model": "model-1",
-        "api_key": SecretStr("sk-test"),
-        "base_url": provider.url,
-    }
-    async with serving(given(llm=llm, gate={"rules": (*RULES, ASK_FIRST)})) as served:
+    async with serving(
+        given(llm=provider.settings, gate={"rules": (*RULES, ASK_FIRST)})
+    ) as served:
         ada = await served.key("ada", "operator")
         made = await ada.call("POST", "/conversations", {})
         yield Chat(served, ada, made.body["id"], provider)

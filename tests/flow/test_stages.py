@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 
 import pytest
-from pydantic import SecretStr
 
 from contracts import ENDED, JsonObject
 from tests.support.api import Api
@@ -84,13 +83,8 @@ def node(id_: str = "ask", type_: str = "model", **more: Any) -> JsonObject:
 @pytest.fixture
 async def house(given: Given) -> AsyncIterator[House]:
     async with responses_server() as provider:
-        llm = {
-            "provider": "openai_responses",
-            "model": "model-1",
-            "api_key": SecretStr("sk-test"),
-            "base_url": provider.url,
-        }
-        async with serving(given(llm=llm, gate={"rules": tuple(RULES)})) as served:
+        settings = given(llm=provider.settings, gate={"rules": tuple(RULES)})
+        async with serving(settings) as served:
             await served.api.post("/knowledge", PRICES)
             yield House(served, served.api, provider)
 

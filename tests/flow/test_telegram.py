@@ -75,15 +75,6 @@ def _bot(bot: BotApiServer, mode: str = "webhook") -> dict[str, Any]:
     }
 
 
-def _model(provider: ResponsesServer) -> dict[str, Any]:
-    return {
-        "provider": "openai_responses",
-        "model": "model-1",
-        "api_key": SecretStr("sk-test"),
-        "base_url": provider.url,
-    }
-
-
 @pytest.fixture
 async def bot() -> AsyncIterator[BotApiServer]:
     async with bot_api_server() as server:
@@ -101,7 +92,7 @@ async def telegram(
     given: Given, bot: BotApiServer, provider: ResponsesServer
 ) -> AsyncIterator[Telegram]:
     settings = given(
-        telegram=_bot(bot), llm=_model(provider), gate={"rules": tuple(RULES)}
+        telegram=_bot(bot), llm=provider.settings, gate={"rules": tuple(RULES)}
     )
     async with serving(settings) as served:
         await served.api.post("/workflows", greet())
@@ -314,7 +305,7 @@ async def test_a_failure_that_was_not_laid_out_is_told_all_the_same(
     provider.will(Reply([b'{"error": {"code": "insufficient_quota"}}'], 429))
     settings = given(
         telegram=_bot(bot),
-        llm=_model(provider),
+        llm=provider.settings,
         runs={"lease_s": 1.0, "sweep_s": 0.2},
     )
     async with serving(settings) as served:
@@ -349,7 +340,7 @@ async def test_an_edited_message_is_heard_if_that_is_set(
     given: Given, bot: BotApiServer, provider: ResponsesServer
 ) -> None:
     edited = {"update_id": 1, "edited_message": message(1, ADA, "/help")["message"]}
-    settings = given(telegram={**_bot(bot), "hear_edits": True}, llm=_model(provider))
+    settings = given(telegram={**_bot(bot), "hear_edits": True}, llm=provider.settings)
     async with serving(settings) as served:
         telegram = Telegram(served, bot, provider)
         await telegram.push(edited)
@@ -500,7 +491,7 @@ async def test_updates_are_fetched_where_no_webhook_reaches(
 ) -> None:
     provider.will(says("Hello."))
     bot.put(message(5, ADA, "Hi"), {"update_id": 6, "poll_answer": {}})
-    settings = given(telegram=_bot(bot, "polling"), llm=_model(provider))
+    settings = given(telegram=_bot(bot, "polling"), llm=provider.settings)
     async with serving(settings) as served:
         telegram = Telegram(served, bot, provider)
         assert await telegram.arrived(ADA, 1) == ["Hello."]

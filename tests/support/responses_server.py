@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
+from pydantic import SecretStr
 
 Event = Mapping[str, Any]
 
@@ -59,6 +60,16 @@ class ResponsesServer:
     """Set when a client went before its answer was whole."""
 
     freed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """``[llm]`` of a service that asks this server."""
+        return {
+            "provider": "openai_responses",
+            "model": "model-1",
+            "api_key": SecretStr("sk-test"),
+            "base_url": self.url,
+        }
 
     def will(self, *replies: Reply) -> None:
         """From now on these are the answers."""
