@@ -261,11 +261,14 @@ class Minding:
                 await self._settle(turn, turn.steps[-1].answer)
 
     async def hear_out(self) -> None:
-        """Keep the answer of a call under way, so that nobody pays for it again."""
-        turn = self._book.thinking
-        if self._call is not None and turn is not None:
-            await asyncio.wait([self._call])
-            await self._take_answer(turn, self._call.result())
+        """Keep an answer that comes within ``hear_out_s``, so that it is paid once."""
+        turn, call = self._book.thinking, self._call
+        if turn is None or call is None:
+            return
+
+        await asyncio.wait([call], timeout=self._means.settings.hear_out_s)
+        if call.done():
+            await self._take_answer(turn, call.result())
 
     async def hang_up(self) -> None:
         """A call under way is given up: its answer was not stored."""

@@ -35,5 +35,8 @@ class ConversationSettings:
     """A turn waits so long for a run; the person then hears that it goes on."""
 
     max_output_tokens: int = 2_000
+    hear_out_s: float = 6.0
+    """At a stop a model that is answering is waited for so long."""
+
     close_s: float = 8.0
     budgets: Callable[[], tuple[Budget, ...]] = _no_budgets

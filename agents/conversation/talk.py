@@ -92,6 +92,10 @@ class Talk:
             await self._minding.hang_up()
             await self._summing.hang_up()
 
+        await self._give_back()
+
+    async def _give_back(self) -> None:
+        """Release our claim, unless what was said last did."""
         log = self._desk.log
         if not log.is_given_back:
             await self._desk.means.store.conversations.release(

@@ -14,11 +14,12 @@ from typing import Any, NamedTuple
 import aiohttp
 import anyio
 import pytest
-from pydantic import SecretStr
 
 from agents.conversation import talk
+from agents.conversation.talk import Talk
 from agents.mail import Mail
 from contracts import InboxItem, JsonObject
+from sluicegate.wiring import talker
 from tests.support.api import Answer, Api
 from tests.support.definitions import asking, greet
 from tests.support.polling import until
@@ -85,13 +86,7 @@ async def provider() -> AsyncIterator[ResponsesServer]:
 
 @pytest.fixture
 async def chat(given: Given, provider: ResponsesServer) -> AsyncIterator[Chat]:
-    llm = {
-        "provider": "openai_responses",
-        "model": "model-1",
-        "api_key": SecretStr("sk-test"),
-        "base_url": provider.url,
-    }
-    settings = given(llm=llm, gate={"rules": tuple(RULES)})
+    settings = given(llm=provider.settings, gate={"rules": tuple(RULES)})
     async with serving(settings) as served:
         await served.api.post("/workflows", greet())
         ada = await served.key("ada", "operator")
@@ -380,17 +375,21 @@ async def test_the_same_key_while_the_first_waits_is_in_progress(chat: Chat) -> 
     path = f"/conversations/{chat.id}/messages"
     key = {"Idempotency-Key": "k1"}
 
-    async def said(query: str) -> Answer:
+    async def said(query: str = "") -> Answer:
         return await chat.ada.call("POST", path + query, {"text": "Hi"}, headers=key)
 
-    first = await said("?wait=none")
-    again, unheeded = await said(""), await said("?wait=none")
+    async def is_asked() -> bool:
+        return bool(chat.provider.asked)
 
-    assert first.status == unheeded.status == 202
-    assert first.body["turn_id"] == unheeded.body["turn_id"]
+    first = asyncio.create_task(said(), name="first")
+    assert await until(is_asked)
+    again, unheeded = await said(), await said("?wait=none")
+    chat.provider.let_go()
+
     assert (again.status, again.code) == (409, "request_in_progress")
     assert int(again.headers["Retry-After"]) > 0
-    assert len(chat.provider.asked) == 1
+    assert unheeded.status == 202
+    assert (await first).body["turn_id"] == unheeded.body["turn_id"]
 
 
 async def test_a_reply_is_streamed_as_it_comes(chat: Chat) -> None:
@@ -419,14 +418,8 @@ async def test_a_conversation_is_its_owners(chat: Chat) -> None:
 async def test_a_budget_is_never_passed(
     given: Given, provider: ResponsesServer
 ) -> None:
-    llm = {
-        "provider": "openai_responses",
-        "model": "model-1",
-        "api_key": SecretStr("sk-test"),
-        "base_url": provider.url,
-    }
     tokens = {"scope": "tenant", "meter": "tokens", "window": "day", "limit": 10}
-    settings = given(llm=llm).model_copy(update={"budgets": (tokens,)})
+    settings = given(llm=provider.settings).model_copy(update={"budgets": (tokens,)})
     async with serving(settings) as served:
         made = await served.api.post("/conversations", {})
         path = f"/conversations/{made['id']}/messages"
@@ -441,14 +434,8 @@ async def test_fifty_turns_at_once_never_pass_a_budget(
     given: Given, provider: ResponsesServer
 ) -> None:
     provider.will(replace(says("Yes."), pause_s=0.05))
-    llm = {
-        "provider": "openai_responses",
-        "model": "model-1",
-        "api_key": SecretStr("sk-test"),
-        "base_url": provider.url,
-    }
     tokens = {"scope": "tenant", "meter": "tokens", "window": "day", "limit": 10_000}
-    settings = given(llm=llm, conversation={"max_output_tokens": 1_000})
+    settings = given(llm=provider.settings, conversation={"max_output_tokens": 1_000})
     limited = settings.model_copy(update={"budgets": (tokens,)})
     async with serving(limited) as served:
         made = [await served.api.post("/conversations", {}) for _ in range(50)]
@@ -501,13 +488,7 @@ async def test_a_conversation_goes_on_after_a_restart(
 async def test_an_answer_under_way_at_a_stop_is_not_paid_twice(
     given: Given, provider: ResponsesServer
 ) -> None:
-    llm = {
-        "provider": "openai_responses",
-        "model": "model-1",
-        "api_key": SecretStr("sk-test"),
-        "base_url": provider.url,
-    }
-    settings = given(llm=llm, gate={"rules": tuple(RULES)})
+    settings = given(llm=provider.settings, gate={"rules": tuple(RULES)})
     provider.will(replace(says("Here I am."), pause_s=0.1))
 
     async def is_asked() -> bool:
@@ -531,6 +512,34 @@ async def test_an_answer_under_way_at_a_stop_is_not_paid_twice(
         assert await told() == ["Hi", "Here I am."]
 
     assert len(provider.asked) == 1
+
+
+async def test_a_model_that_hangs_at_a_stop_holds_no_conversation(
+    given: Given, provider: ResponsesServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released: list[str] = []
+    settings_of, release = talker._settings, Talk._give_back
+
+    async def given_back(self: Talk) -> None:
+        await release(self)
+        released.append(self.row.id)
+
+    monkeypatch.setattr(Talk, "_give_back", given_back)
+    monkeypatch.setattr(
+        talker, "_settings", lambda parts: replace(settings_of(parts), hear_out_s=0.1)
+    )
+    provider.will(Reply(hangs=True))
+
+    async def is_asked() -> bool:
+        return bool(provider.asked)
+
+    async with serving(given(llm=provider.settings)) as served:
+        made = await served.api.post("/conversations", {})
+        path = f"/conversations/{made['id']}/messages?wait=none"
+        await served.api.call("POST", path, {"text": "Hi"})
+        assert await until(is_asked)
+
+    assert released == [made["id"]]
 
 
 async def _has(chat: Chat, line: tuple[str, str]) -> bool:
