@@ -142,17 +142,18 @@ async def _propose_first(
         answer = await propose(call, proposed, patience)
     except TemporaryError as error:
         if error.code in _NEVER_JUDGED:
-            await _forget(call, row)
+            await forget(call, row)
 
         raise
 
     if isinstance(answer.verdict, Refused):
-        await _forget(call, row)
+        await forget(call, row)
 
     return answer
 
 
-async def _forget(call: Call, row: IdempotencyRow) -> None:
+async def forget(call: Call, row: IdempotencyRow) -> None:
+    """Free a key: nothing came of its request. Raises StoreUnavailable."""
     keys = call.door.store.idempotency
     await keys.forget(row.tenant, row.subject, row.route, row.key)
 

@@ -20,6 +20,7 @@ from contracts import (
     DecisionRecord,
     Envelope,
     Fault,
+    InboxFull,
     InboxItem,
     InvalidInput,
     JsonObject,
@@ -35,7 +36,7 @@ from contracts import (
 )
 from gateways.http.answering import respond
 from gateways.http.call import Call
-from gateways.http.idempotency import AGAIN_S, is_in_flight, keep_key
+from gateways.http.idempotency import AGAIN_S, Kept, forget, is_in_flight, keep_key
 from gateways.http.problems import json_response, problem_response
 from gateways.http.proposing import Answer, Patience, judged
 
@@ -80,10 +81,11 @@ async def speak(
     """
     async with call.door.bus.listen(words_of(row.id)) as heard:
         spoken = await say(call, row, text)
-        wait_s = patience.timeout_s
-        give_up = call.door.clock.monotonic() + (
-            min(wait_s, AGAIN_S) if spoken.in_flight else wait_s
-        )
+        if spoken.in_flight:
+            short = min(patience.timeout_s, AGAIN_S)
+            patience = patience._replace(timeout_s=short)
+
+        give_up = call.door.clock.monotonic() + patience.timeout_s
         if not await _wants_reply(call, spoken, patience):
             return await answer_to(call, spoken, None)
 
@@ -127,8 +129,7 @@ async def say(call: Call, row: ConversationRow, text: str) -> Spoken:
     spoken = Spoken(row, item_id, row.state.seq)
     call.headers["X-Decision-Id"] = spoken.decision_id
     call.headers["X-Correlation-Id"] = call.asked.message_id
-    conversations, most = call.door.store.conversations, LIMITS["inbox_items"]
-    if not await conversations.put(row.tenant, row.id, item, most=most):
+    if not await _lay(call, row, item, kept):
         in_flight = kept is not None and is_in_flight(call, kept.row)
         spoken = spoken._replace(after=0, is_new=False, in_flight=in_flight)
 
@@ -146,6 +147,20 @@ async def say(call: Call, row: ConversationRow, text: str) -> Spoken:
         _log.warning("hint.dropped", what="user_spoke", error=error.message)
 
     return spoken
+
+
+async def _lay(
+    call: Call, row: ConversationRow, item: InboxItem, kept: Kept | None
+) -> bool:
+    """Lay it into the inbox; a key whose text found no room is free again."""
+    conversations, most = call.door.store.conversations, LIMITS["inbox_items"]
+    try:
+        return await conversations.put(row.tenant, row.id, item, most=most)
+    except InboxFull:
+        if kept is not None and kept.first:
+            await forget(call, kept.row)
+
+        raise
 
 
 async def ended(

@@ -6,7 +6,6 @@ import re
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 
 from agents.conversation import offers, summing
 from agents.conversation.minding import Minding
@@ -94,6 +93,29 @@ async def test_so_many_texts_may_wait_for_an_answer(
     assert answers[-1].headers["Retry-After"] == "5"
 
 
+async def test_a_key_whose_text_found_no_room_names_nothing(
+    chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = {"Idempotency-Key": "k1"}
+    path = f"/conversations/{chat.id}/messages?wait=none"
+    chat.provider.will(Reply(hangs=True))
+
+    async def is_asked() -> bool:
+        return bool(chat.provider.asked)
+
+    await chat.ada.call("POST", path, {"text": "Hi"})
+    assert await until(is_asked)
+    await chat.ada.call("POST", path, {"text": "This one waits."})
+    monkeypatch.setitem(LIMITS, "inbox_items", 1)
+    full = await chat.ada.call("POST", path, {"text": "A"}, headers=key)
+    monkeypatch.setitem(LIMITS, "inbox_items", 100)
+
+    other = await chat.ada.call("POST", path, {"text": "B"}, headers=key)
+
+    assert (full.status, full.code) == (429, "rate_limited")
+    assert other.status == 202, other.body
+
+
 async def test_a_model_that_is_busy_says_when_to_come_back(chat: Chat) -> None:
     busy = Reply((b'{"error": {}}',), 429, {"Retry-After": "45"})
     chat.provider.will(*[busy] * 9)
@@ -106,13 +128,7 @@ async def test_a_model_that_is_busy_says_when_to_come_back(chat: Chat) -> None:
 
 async def test_a_turn_may_cost_so_much(given: Given, provider: ResponsesServer) -> None:
     dear = ModelPrice(input_per_million=9e6, output_per_million=9e6)
-    llm = {
-        "provider": "openai_responses",
-        "model": "model-1",
-        "api_key": SecretStr("sk-test"),
-        "base_url": provider.url,
-        "prices": {"model-1": dear},
-    }
+    llm = {**provider.settings, "prices": {"model-1": dear}}
     settings = given(llm=llm, gate={"rules": tuple(RULES)})
     async with serving(settings) as served:
         await served.api.post("/workflows", greet())

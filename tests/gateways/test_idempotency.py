@@ -176,7 +176,7 @@ async def test_a_decision_heard_too_late_is_followed_by_another(
 ) -> None:
     doorway.gate.ruling = refused("gate_unavailable")
     with monkeypatch.context() as cut_off:
-        cut_off.setattr(idempotency, "_forget", _nothing)
+        cut_off.setattr(idempotency, "forget", _nothing)
         first = await propose(doorway)
 
     doorway.gate.ruling = done({"n": 1})
