@@ -9,7 +9,7 @@ import typer
 
 from contracts import ConfigurationError, SluicegateError
 from sluicegate import __version__
-from sluicegate.cli.loading import OnDemand
+from sluicegate.cli.commands import OnDemand
 from sluicegate.cli.screen import CONFIGURATION, fail, margin
 
 app = typer.Typer(

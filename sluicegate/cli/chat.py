@@ -119,6 +119,9 @@ class Talk:
             if not self._as_json:
                 self._catch_up()
 
+            if not line:
+                continue
+
             said = self._exchange(line)
             if self._as_json:
                 emit({"conversation_id": self.id, said.kind: said.body})
@@ -131,7 +134,7 @@ class Talk:
         return ended
 
     def _lines(self) -> Iterator[str]:
-        """What is written, without blank lines."""
+        """What is written, line by line."""
         while True:
             try:
                 line = input("> ") if sys.stdin.isatty() else sys.stdin.readline()
@@ -142,11 +145,7 @@ class Talk:
             if not line and not sys.stdin.isatty():
                 return
 
-            if line.strip():
-                yield line.strip()
-
-            if sys.stdin.isatty():
-                self._catch_up()
+            yield line.strip()
 
     def _exchange(self, text: str) -> Said:
         """Say it, and print the words of the reply as they come."""

@@ -14,7 +14,6 @@ from sluicegate.cli.screen import coloured, emit, screen, table
 from sluicegate.client import refused
 
 app = typer.Typer(
-    add_completion=False,
     no_args_is_help=True,
     help="Messages that nobody could handle.",
 )

@@ -10,7 +10,7 @@ from sluicegate.cli.options import Json, KeyFile, Limit, Url, client
 from sluicegate.cli.screen import emit, margin, screen, table
 from sluicegate.client import refused
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="Bearer keys.")
+app = typer.Typer(no_args_is_help=True, help="Bearer keys.")
 
 _NEXT = {
     "http": "Keep it: it is not shown again.",

@@ -17,9 +17,7 @@ from sluicegate.cli.options import Json, KeyFile, Url, client
 from sluicegate.cli.screen import DONE, FAILED, emit, screen
 from sluicegate.client import Client, refused
 
-app = typer.Typer(
-    add_completion=False, no_args_is_help=True, help="The hash-chained record."
-)
+app = typer.Typer(no_args_is_help=True, help="The hash-chained record.")
 
 _PAGE = 200
 _VERIFIER = Path(__file__).resolve().parent.parent / "evidence" / "verify.py"

@@ -17,9 +17,7 @@ from sluicegate.cli.screen import CONFIGURATION, DONE, coloured, emit, screen, t
 from sluicegate.client import Client, refused
 from sluicegate.config import load_policy, load_settings
 
-app = typer.Typer(
-    add_completion=False, no_args_is_help=True, help="The rules of the gate."
-)
+app = typer.Typer(no_args_is_help=True, help="The rules of the gate.")
 
 _DIM = "bright_black"
 _STATES = {

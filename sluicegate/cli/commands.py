@@ -48,12 +48,13 @@ class _Commands(Mapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         module, _, attribute = _PLACES[name].partition(".")
         found = getattr(import_module(f"sluicegate.cli.{module}"), attribute)
-        if not isinstance(found, typer.Typer):
+        if isinstance(found, typer.Typer):
+            command: Any = typer.main.get_group(found)
+        else:
             alone = typer.Typer(add_completion=False)
             alone.command(name)(found)
-            found = alone
+            command = typer.main.get_command(alone)
 
-        command = typer.main.get_command(found)
         command.name = name
         return command
 
