@@ -57,12 +57,9 @@ def _run(name: str, given: list[str]) -> Command:
     if not given:
         return Command(name, problem="Name a workflow: /run NAME key=value …")
 
-    values = _object(" ".join(given[1:]))
-    if values is not None:
-        return Command("run", "workflow.run", {"workflow": given[0], "input": values})
-
-    values = {}
-    for part in given[1:]:
+    whole = _object(" ".join(given[1:]))
+    values = whole or {}
+    for part in given[1:] if whole is None else ():
         key, mark, value = part.partition("=")
         if not mark or not key:
             return Command("run", problem=f"{part[:40]!r} is not key=value.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from agents.conversation.commands import HELP, Command
+from agents.conversation.wording import what
 from contracts import Approval
 from contracts.canonical import canonical
 from store import Store
@@ -66,12 +67,9 @@ class Telling:
 
 def _asked(approval: Approval) -> str:
     """What will happen if people agree, as short as a line."""
-    args = approval.args
-    name = next((args[key] for key in ("tool", "workflow") if args.get(key)), "")
-    given = args.get("input", args)
-    text = canonical(given).decode()
+    text = canonical(approval.args.get("input", approval.args)).decode()
     short = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
-    return " ".join(filter(None, [approval.action, str(name), short]))
+    return f"{what(approval)} {short}"
 
 
 def _line(name: str, description: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from agents.conversation.turns import Proposed
 from contracts import (
+    Approval,
     Approved,
     Awaiting,
     Decision,
@@ -77,12 +78,12 @@ def goes_on(run_id: str, run: JsonObject) -> str:
     return f"This goes on{why}; its answer comes by itself. See /status {run_id}"
 
 
-def what(decision: Decision) -> str:
+def what(asked: Decision | Approval) -> str:
     """An action in a few words."""
-    args = decision.args
+    args = asked.args
     names = ("workflow", "flow", "tool", "run_id", "approval_id", "name", "id")
     name = next((str(args[key]) for key in names if args.get(key)), "")
-    return f"{decision.action} {name}".strip()
+    return f"{asked.action} {name}".strip()
 
 
 def notes(proposed: Iterable[Proposed]) -> list[str]:
